@@ -1,0 +1,58 @@
+"""Every error that rxcrdt raises.
+
+RxcrdtError
+├── ConfigurationError      a setting, an anchor or a serializer that cannot work; seen at start-up
+│   └── UnknownAnchor       no anchor of that name is registered
+├── DocumentGone            the anchor's row does not exist, or has left its queryset
+├── ProjectionError         a serializer could not be turned into a document; names the layer and the field
+│   └── NoRequestUser       a field of a shared document asked for the request's user
+├── ProtocolError           a client sent what is no message; the socket is closed
+└── NotProjected            a document differs from its serializer (``assert_projected``)
+
+Errors of the store are ``ydoc_store.StoreError`` and its children.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigurationError",
+    "DocumentGone",
+    "NoRequestUser",
+    "NotProjected",
+    "ProjectionError",
+    "ProtocolError",
+    "RxcrdtError",
+    "UnknownAnchor",
+]
+
+
+class RxcrdtError(Exception):
+    """The root of every error of this package."""
+
+
+class ConfigurationError(RxcrdtError):
+    """A setting, an anchor or a serializer that cannot work."""
+
+
+class UnknownAnchor(ConfigurationError):
+    """No anchor of that name is registered."""
+
+
+class DocumentGone(RxcrdtError):
+    """The row that a document was made from does not exist, or has left the anchor's queryset."""
+
+
+class ProjectionError(RxcrdtError):
+    """A serializer could not be turned into a document."""
+
+
+class NoRequestUser(ProjectionError):
+    """A field asked for the request's user, but a document is shared by all its readers."""
+
+
+class ProtocolError(RxcrdtError):
+    """What a client sent is no message of the protocol."""
+
+
+class NotProjected(RxcrdtError, AssertionError):
+    """A document differs from what its serializer gives."""
