@@ -1,0 +1,34 @@
+"""Fixtures that every kind of test may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+
+from tests.databases import database_url
+from tests.servers import ROOT, running_redis
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A real Redis server for this run. It is shared: use keys, or a database number, of your own."""
+    with running_redis() as url:
+        yield url
+
+
+@pytest.fixture
+def child_environment(transactional_db: None) -> dict[str, str]:
+    """The environment in which a child process sees this test's database, for `subprocess` and `running_uvicorn`.
+
+    The test's rows are committed (`transactional_db`), or nobody else could see them. A store that processes share
+    is up to the test: ``{**child_environment, "RXCRDT_TEST_STORE": f"sqlite:///{path}"}``.
+    """
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "RXCRDT_TEST_DATABASE": database_url(connection.settings_dict),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "demo")]),
+    }
