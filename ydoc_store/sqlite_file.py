@@ -1,0 +1,157 @@
+"""One connection to a store's file: opening, creating, refusing what is not ours, and saying what went
+wrong."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import uuid
+from pathlib import Path
+
+from ydoc_store import sqlite_statements as sql
+from ydoc_store.exceptions import CorruptStore, StoreError, StoreTooNew, StoreUnavailable
+
+Identity = tuple[int, int]  # device and inode: two files that had the same path at different times differ
+
+_WAL_SIZE_LIMIT = 16 * 2**20  # bytes that the -wal file keeps after a burst
+_MISSING_FOLDER = "The folder {folder} does not exist. Create it, or name another path in the store's URL."
+_WHAT_TO_DO = {
+    sqlite3.SQLITE_BUSY: "Another process kept it locked for {seconds:g} s: look for a backup, a copy or an SQLite shell with "
+    "an open transaction.",
+    sqlite3.SQLITE_READONLY: "Give this user the right to write the file and its folder (SQLite keeps a -wal and a -shm "
+    "file beside it).",
+    sqlite3.SQLITE_PERM: "Give this user the right to write the file and its folder.",
+    sqlite3.SQLITE_FULL: "The disk is full: make room.",
+    sqlite3.SQLITE_CANTOPEN: "Check that the path is a file, and that this user may read and write it and its folder.",
+    sqlite3.SQLITE_IOERR: "The disk refused: check its free space and its health; network file systems do not work.",
+}
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class FileConnection(sqlite3.Connection):
+    """A connection that knows which file it opened."""
+
+    identity: Identity
+    durable: bool = True
+
+
+def identify(path: Path) -> Identity | None:
+    """What lies at `path` now, or None."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def explain(path: Path, doing: str, error: sqlite3.Error, seconds: float) -> StoreError:
+    """The error that a caller can act on: what was tried, what SQLite said, what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
+    said = f"Cannot {doing} the store {path}: {error}."
+    if code in _DAMAGED:
+        return CorruptStore(
+            f"{said} The file is damaged, or not an SQLite database. A store can be rebuilt: stop all processes that use it, "
+            "and move it and its -wal and -shm files away."
+        )
+    if code == sqlite3.SQLITE_CANTOPEN and not path.parent.is_dir():
+        return StoreUnavailable(f"{said} {_MISSING_FOLDER.format(folder=path.parent)}")
+    return StoreUnavailable(f"{said} {_WHAT_TO_DO.get(code, '').format(seconds=seconds)}".rstrip())
+
+
+def open_file(path: Path, busy_seconds: float) -> FileConnection:
+    """Open the store, and create it if there is none. Raises StoreError only."""
+    for _attempt in range(3):
+        before = identify(path)
+        connection = _connect(path, busy_seconds)
+        if (identity := identify(path)) == before and identity is not None:
+            connection.identity = identity
+            return connection
+        connection.close()  # just created, or replaced while we opened it: which file do we hold?
+    raise StoreUnavailable(
+        f"Cannot open the store {path}: the file keeps being replaced. Find out who does it."
+    )
+
+
+def _connect(path: Path, busy_seconds: float) -> FileConnection:
+    try:
+        connection = sqlite3.connect(
+            path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, factory=FileConnection
+        )
+    except sqlite3.Error as error:
+        raise explain(path, "open", error, busy_seconds) from error
+    try:
+        _prepare(connection, path, busy_seconds)
+    except sqlite3.Error as error:
+        connection.close()
+        raise explain(path, "open", error, busy_seconds) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: FileConnection, path: Path, busy_seconds: float) -> None:
+    if not _is_ours(connection, path):
+        _write_ahead(connection, path, busy_seconds)
+        _create(connection, path)
+    # FULL: a commit that we reported survives a power cut. A lost tail would let clocks be used twice.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the platter
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_SIZE_LIMIT}")
+
+
+def _is_ours(connection: FileConnection, path: Path) -> bool:
+    """Whether the schema is there. False for an empty file; raises for any other that is no store of this
+    version."""
+    application = _number(connection, "PRAGMA application_id")
+    version = _number(connection, "PRAGMA user_version")
+    if application == sql.APPLICATION_ID and version == sql.SCHEMA_VERSION:
+        return True
+    if application == sql.APPLICATION_ID:
+        raise StoreTooNew(
+            f"The store {path} has schema version {version}, this version of rxcrdt knows {sql.SCHEMA_VERSION}. Upgrade rxcrdt "
+            "in every process, or give this version a file of its own."
+        )
+    if application or version or _number(connection, sql.COUNT_TABLES):
+        raise StoreUnavailable(
+            f"{path} is an SQLite database, but not a store. Give the store a file of its own: another path in its URL."
+        )
+    return False
+
+
+def _number(connection: FileConnection, statement: str) -> int:
+    return int(connection.execute(statement).fetchone()[0])
+
+
+def _write_ahead(connection: FileConnection, path: Path, busy_seconds: float) -> None:
+    """Switch the file to WAL, for good. Several processes may do so at once; SQLite tells all but one that it
+    is busy without waiting, hence the loop."""
+    deadline = time.monotonic() + busy_seconds
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            continue
+        if mode == "wal":
+            return
+        raise StoreUnavailable(
+            f"The store {path} lies on a file system without shared memory (SQLite's WAL needs it). Use a local disk."
+        )
+
+
+def _create(connection: FileConnection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not _is_ours(connection, path):  # nobody was faster
+            for statement in sql.SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(sql.INSERT_STORE, (uuid.uuid4().hex,))
+            connection.execute(f"PRAGMA application_id = {sql.APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {sql.SCHEMA_VERSION}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
