@@ -21,10 +21,10 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture
 def child_environment(transactional_db: None) -> dict[str, str]:
-    """The environment in which a child process sees this test's database, for `subprocess` and `running_uvicorn`.
+    """The environment in which a child process (`subprocess`, `running_uvicorn`) sees this test's database.
 
-    The test's rows are committed (`transactional_db`), or nobody else could see them. A store that processes share
-    is up to the test: ``{**child_environment, "RXCRDT_TEST_STORE": f"sqlite:///{path}"}``.
+    The test's rows are committed (`transactional_db`), or nobody else could see them. A store that processes
+    share is up to the test: ``{**child_environment, "RXCRDT_TEST_STORE": f"sqlite:///{path}"}``.
     """
     return {
         **os.environ,

