@@ -7,6 +7,8 @@ RxcrdtError
 ├── ProjectionError         a serializer could not be turned into a document; names the layer and the field
 │   └── NoRequestUser       a field of a shared document asked for the request's user
 ├── ProtocolError           a client sent what is no message; the socket is closed
+│   └── MessageTooLarge     a client sent more than a limit allows; the socket is closed
+├── Refused                 a socket is not (or no longer) served; holds the close code
 └── NotProjected            a document differs from its serializer (``assert_projected``)
 
 Errors of the store are ``ydoc_store.StoreError`` and its children.
@@ -17,10 +19,12 @@ from __future__ import annotations
 __all__ = [
     "ConfigurationError",
     "DocumentGone",
+    "MessageTooLarge",
     "NoRequestUser",
     "NotProjected",
     "ProjectionError",
     "ProtocolError",
+    "Refused",
     "RxcrdtError",
     "UnknownAnchor",
 ]
@@ -52,6 +56,19 @@ class NoRequestUser(ProjectionError):
 
 class ProtocolError(RxcrdtError):
     """What a client sent is no message of the protocol."""
+
+
+class MessageTooLarge(ProtocolError):
+    """What a client sent is larger than a limit allows."""
+
+
+class Refused(RxcrdtError):
+    """A socket is not (or no longer) served. ``code`` is the WebSocket close code, ``reason`` a sentence."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
 
 
 class NotProjected(RxcrdtError, AssertionError):
