@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from ydoc_store.exceptions import LeaseTimeout
@@ -31,30 +32,23 @@ async def lease_in_thread(
     Whoever really has to wait does so in a thread of its own: waiters that filled the shared executor would
     keep the holder's append, which needs a thread of it too, from ever giving the lease back.
     """
+    lease = partial(store.lease, name, since=since, seconds=seconds)
     try:
-        return await _unless_cancelled(store, name, None, since, seconds, 0.0)
+        return await _unless_cancelled(store, name, partial(lease, wait=0.0), None)
     except LeaseTimeout:
         if wait <= 0:
             raise
     own_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ydoc-store-lease")
     try:
-        return await _unless_cancelled(store, name, own_thread, since, seconds, wait)
+        return await _unless_cancelled(store, name, partial(lease, wait=wait), own_thread)
     finally:
         own_thread.shutdown(wait=False)
 
 
 async def _unless_cancelled(
-    store: DocStore,
-    name: str,
-    executor: ThreadPoolExecutor | None,
-    since: Position | None,
-    seconds: float,
-    wait: float,
+    store: DocStore, name: str, lease: Callable[[], Lease], executor: ThreadPoolExecutor | None
 ) -> Lease:
-    def call() -> Lease:
-        return store.lease(name, since=since, seconds=seconds, wait=wait)
-
-    granted = asyncio.get_running_loop().run_in_executor(executor, call)
+    granted = asyncio.get_running_loop().run_in_executor(executor, lease)
     try:
         return await asyncio.shield(granted)
     except asyncio.CancelledError:

@@ -4,14 +4,14 @@
     ├── BadStoreUrl (ValueError)  the URL cannot be opened: malformed, or with options that do not exist
     │   ├── UnknownScheme         no backend has this scheme
     │   └── NotBuiltYet           the scheme is planned, this version cannot open it
-    ├── StoreUnavailable          the store cannot be reached, or cannot write, now; the message says what to do
+    ├── StoreUnavailable          the store cannot be reached, or written; the message says what to do
     │   └── StoreTooNew           a newer version of this library has written it
     ├── CorruptStore              what was read cannot have been written by a store
     ├── PositionLost              the log has no such position (any more): load it again
     ├── HeadMoved                 somebody else appended first; `missed` holds what
     ├── EpochNotNewer             a new lineage needs an epoch above that of the log it replaces
     ├── LeaseTimeout              another writer kept the lease for the whole wait
-    └── LeaseLost                 the lease is not the current one: it expired and was taken over, or was released
+    └── LeaseLost                 the lease is not the current one: taken over after it expired, or released
 
 Errors of the backend (`sqlite3.Error`, `OSError`) are always wrapped, and kept as `__cause__`.
 """

@@ -16,13 +16,14 @@ def position_lost(name: str, position: Position, head: Position | None, at: int)
         return f"There is no log {name!r}, so it has no position at {asked}. Begin it."
     if head.epoch != position.epoch:
         return f"The log {name!r} is in epoch {head.epoch}, not at {asked}. Load it again."
-    return f"The log {name!r} goes from sequence {at} to {head.sequence} and does not hold {asked}. Load it again."
+    held = f"goes from sequence {at} to {head.sequence}"
+    return f"The log {name!r} {held} and does not hold {asked}. Load it again."
 
 
 def head_moved(name: str, expect: Position, head: Position) -> str:
     return (
-        f"The head of {name!r} is at sequence {head.sequence}, not at {expect.sequence} (epoch {head.epoch}): "
-        "somebody else appended first. Apply what was missed, prepare the entry again, and append it at the new head."
+        f"The head of {name!r} is at sequence {head.sequence}, not at {expect.sequence}: somebody else "
+        "appended first. Apply what was missed, prepare the entry again, and append it there."
     )
 
 
@@ -36,4 +37,4 @@ def lease_lost(name: str) -> str:
 
 def lease_timeout(name: str, wait: float, left: float) -> str:
     why = f"its lease runs for another {left:.1f} s" if left > 0 else "others are in line for it"
-    return f"{name!r} is being written by somebody else: waited {wait:g} s, and {why}. Try again, or wait longer."
+    return f"Somebody else is writing {name!r}: waited {wait:g} s, and {why}. Try again, or wait longer."

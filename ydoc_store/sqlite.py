@@ -4,6 +4,7 @@ to start."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,15 @@ from urllib.parse import quote
 from ydoc_store import messages
 from ydoc_store import sqlite_statements as sql
 from ydoc_store.base import DocStore
-from ydoc_store.exceptions import CorruptStore, EpochNotNewer, HeadMoved, LeaseLost, PositionLost, StoreError
+from ydoc_store.exceptions import (
+    CorruptStore,
+    EpochNotNewer,
+    HeadMoved,
+    LeaseLost,
+    PositionLost,
+    StoreError,
+    StoreUnavailable,
+)
 from ydoc_store.sqlite_connections import Connections
 from ydoc_store.sqlite_file import FileConnection
 from ydoc_store.sqlite_leases import Leases
@@ -79,7 +88,8 @@ class SqliteStore(DocStore):
     ) -> tuple[Entry, ...]:
         if [sequence for sequence, _ in found] != list(range(after + 1, head + 1)):
             raise CorruptStore(
-                f"The log {name!r} in {self.path} has a gap between sequence {after} and {head}. Delete it: it is built again."
+                f"The log {name!r} in {self.path} has a gap between sequence {after} and {head}. "
+                "Delete it, and let it be built again."
             )
         return tuple(Entry(position=Position(epoch, sequence), update=body) for sequence, body in found)
 
@@ -112,7 +122,8 @@ class SqliteStore(DocStore):
             except PositionLost:
                 return Lease(token=token, log=self.load(name))
         except StoreError:
-            self.release(name, token)
+            with suppress(StoreUnavailable):  # it expires by itself
+                self.release(name, token)
             raise
 
     def release(self, name: str, token: str) -> None:
@@ -226,17 +237,17 @@ class SqliteStore(DocStore):
 
     def names(self, prefix: str = "") -> Iterator[str]:
         """Read page by page: a log that comes or goes meanwhile may be missed, the others come once each."""
-        last = ""
+        start = prefix
         while True:
             with self._connections.reading() as connection:
-                page = connection.execute(sql.NAMES, (prefix, last, _NAMES_A_PAGE)).fetchall()
+                page = connection.execute(sql.NAMES, (start, _NAMES_A_PAGE)).fetchall()
             for (name,) in page:
                 if not name.startswith(prefix):
                     return
                 yield name
             if len(page) < _NAMES_A_PAGE:
                 return
-            last = page[-1][0]
+            start = page[-1][0] + "\0"  # the next string that sorts after it
 
     def size(self, name: str) -> Size:
         with self._connections.reading() as connection:

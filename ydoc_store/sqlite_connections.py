@@ -1,136 +1,150 @@
-"""The connections of one process to one store file: lent out one at a time, safe for threads, for `fork`, and
-for a file that is deleted or replaced under a running process."""
+"""The connections of one process to one store file: each lent to one thread at a time, safe across `fork`,
+and opened again when the file was deleted or replaced under a running process."""
 
 from __future__ import annotations
 
-import logging
-import os
+import random
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition, Lock
-from weakref import WeakSet
 
 from ydoc_store import messages
 from ydoc_store.exceptions import StoreError, StoreUnavailable
-from ydoc_store.sqlite_file import FileConnection, explain, identify, open_file
-
-logger = logging.getLogger("ydoc_store")
+from ydoc_store.forking import close_before_forks
+from ydoc_store.sqlite_errors import explain, is_busy
+from ydoc_store.sqlite_file import FileConnection, identify, open_file
 
 _MAX_IDLE = 8  # connections kept open; a burst of threads opens more, and closes them again
-_FORK_PATIENCE = 10.0  # seconds that a fork waits for transactions under way
+_RETRY = (0.0003, 0.002)  # seconds between two attempts to become SQLite's one writer
 
 
 class Connections:
-    """A pool. `path` is opened when the first connection is needed, and again whenever another file lies
-    there."""
+    """A pool. The file is opened when the first connection is needed, and created if it is not there."""
 
     def __init__(self, path: Path, url: str, busy_seconds: float) -> None:
-        self.path = path
-        self.url = url
-        self.busy_seconds = busy_seconds
+        self._path = path
+        self._url = url
+        self._busy_seconds = busy_seconds
         self._closed = False
-        self._reset()
-        _ALL.add(self)
+        self._start()
+        close_before_forks(self)
 
-    def _reset(self) -> None:
+    def _start(self) -> None:
+        """The state of a process that has nothing open, a forked child for instance."""
         self._changed = Condition()
-        self._writer = Lock()  # threads of this process wait here, and not with SQLite's sleeps
+        self._writer = Lock()  # threads of one process queue here, not with SQLite
         self._watching = Lock()
         self._idle: list[FileConnection] = []
         self._watcher: FileConnection | None = None
         self._lent = 0
-        self._forking = False
+        self._paused = False
+        self.released = Condition()  # a lease was given back in this process: see `sqlite_leases`
 
     @contextmanager
     def reading(self) -> Iterator[FileConnection]:
-        """A connection of one's own. Each statement sees the store at one moment."""
-        with self._lending(), self._explaining("read"):
-            connection = self._idle_or_new()
-            try:
-                yield connection
-            except StoreError:
-                self._take_back(connection)
-                raise
-            except BaseException:
-                connection.close()
-                raise
-            self._take_back(connection)
+        """A connection of one's own, for single statements or for a transaction that the caller begins and
+        ends."""
+        with self._lending("read") as connection:
+            yield connection
 
     @contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[FileConnection]:
-        """One transaction; an error rolls it back. `durable=False` saves the fsync: a power cut may undo the
-        transaction, together with all that came after it, but neither a crash of this process nor anything
-        later is at risk."""
-        with self._only_writer(), self._lending(), self._explaining("write"):
+        """One transaction, undone by any error.
+
+        `durable=False` saves the fsync: a power cut (not a crash of this process) may undo the transaction,
+        and a later durable one makes it durable, too.
+        """
+        with self._only_writer(), self._lending("write") as connection:
+            self._begin(connection, durable)
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _lending(self, doing: str) -> Iterator[FileConnection]:
+        with self._in_use(), self._explaining(doing):
             connection = self._idle_or_new()
             try:
-                self._begin(connection, durable)
                 yield connection
-                connection.execute("COMMIT")
-            except StoreError:
-                connection.execute("ROLLBACK")
+            except StoreError:  # raised by a store that did not like what it read: the connection is in order
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 self._take_back(connection)
                 raise
             except BaseException:
-                connection.close()  # rolls back, too
+                connection.close()  # which rolls back
                 raise
             self._take_back(connection)
 
     def pulse(self) -> object:
-        """Which file it is, and SQLite's counter of the commits that *other* connections made: this one never
-        writes."""
-        with self._watching, self._lending(), self._explaining("read"):
-            if self._watcher is None or self._watcher.identity != identify(self.path):
+        """Which file it is, and SQLite's count of the commits by other connections: this one never writes."""
+        with self._watching, self._in_use(), self._explaining("read"):
+            watcher = self._watcher
+            if watcher is None or watcher.identity != identify(self._path):
                 self._drop_watcher()
-                self._watcher = open_file(self.path, self.busy_seconds)
+                watcher = self._watcher = open_file(self._path, self._busy_seconds)
             try:
-                version = self._watcher.execute("PRAGMA data_version").fetchone()[0]
+                (version,) = watcher.execute("PRAGMA data_version").fetchone()
             except BaseException:
                 self._drop_watcher()
                 raise
-            return self._watcher.identity, version
+            return watcher.identity, version
 
     def close(self) -> None:
         with self._watching, self._changed:
             self._closed = True
-            self._close_idle()
-            self._drop_watcher()
+            self._close_all()
+        with self.released:
+            self.released.notify_all()
+
+    def __del__(self) -> None:
+        self._close_all()
 
     def _begin(self, connection: FileConnection, durable: bool) -> None:
-        if connection.durable != durable:
-            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            connection.durable = durable
-        connection.execute("BEGIN IMMEDIATE")
+        """Become the one writer. SQLite's own waiting sleeps up to 100 ms at a time, and so can miss every
+        gap that busy writers leave for seconds; short random pauses do not."""
+        connection.set_durable(durable)
+        deadline = time.monotonic() + self._busy_seconds
+        while True:
+            connection.set_patience(0.0)
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if not is_busy(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(random.uniform(*_RETRY))  # noqa: S311
 
     @contextmanager
     def _only_writer(self) -> Iterator[None]:
-        if not self._writer.acquire(timeout=self.busy_seconds):
+        writer = self._writer
+        if not writer.acquire(timeout=self._busy_seconds):
             raise StoreUnavailable(
-                f"Cannot write the store {self.path}: other threads of this process wrote for {self.busy_seconds:g} s. Is the disk slow?"
+                f"Cannot write the store {self._path}: other threads of this process wrote for "
+                f"{self._busy_seconds:g} s. Is the disk slow?"
             )
         try:
             yield
         finally:
-            self._writer.release()
+            writer.release()
 
     @contextmanager
-    def _lending(self) -> Iterator[None]:
-        """Count who uses SQLite: no connection may be open while the process forks."""
+    def _in_use(self) -> Iterator[None]:
+        """Counted, so that a fork can wait until nobody is inside SQLite."""
         with self._changed:
-            while self._forking:
+            while self._paused:
                 self._changed.wait()
             if self._closed:
-                raise StoreUnavailable(messages.closed(self.url))
+                raise StoreUnavailable(messages.closed(self._url))
             self._lent += 1
         try:
             yield
         finally:
             with self._changed:
                 self._lent -= 1
-                if self._forking:
+                if self._paused:
                     self._changed.notify_all()
 
     @contextmanager
@@ -138,83 +152,57 @@ class Connections:
         try:
             yield
         except sqlite3.Error as error:
-            raise explain(self.path, doing, error, self.busy_seconds) from error
+            raise explain(self._path, doing, error, self._busy_seconds) from error
 
     def _idle_or_new(self) -> FileConnection:
-        there = identify(self.path)
-        with self._changed:
-            while self._idle:
+        there = identify(self._path)
+        while self._idle:
+            try:
                 connection = self._idle.pop()
-                if connection.identity == there:
-                    return connection
-                connection.close()  # the file was deleted or replaced: what we wrote there, nobody would see
-        return open_file(self.path, self.busy_seconds)
+            except IndexError:  # another thread took the last one
+                break
+            if connection.identity == there:
+                connection.set_patience(self._busy_seconds)
+                return connection
+            connection.close()  # the file was deleted or replaced: what we wrote there, nobody would see
+        return open_file(self._path, self._busy_seconds)
 
     def _take_back(self, connection: FileConnection) -> None:
-        with self._changed:
-            if len(self._idle) < _MAX_IDLE and not self._closed:
-                self._idle.append(connection)
-                return
-        connection.close()
+        if len(self._idle) < _MAX_IDLE and not self._closed:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
-    def _close_idle(self) -> None:
+    def _close_all(self) -> None:
         while self._idle:
             self._idle.pop().close()
+        self._drop_watcher()
 
     def _drop_watcher(self) -> None:
         if self._watcher is not None:
             self._watcher.close()
             self._watcher = None
 
-    # SQLite's locks belong to a process, its bookkeeping of them is memory: a child would inherit the belief
-    # that it holds what only its parent holds. So nothing is open while the process forks.
+    # What `forking` calls -----------------------------------------------------------------------------------
 
-    def before_fork(self) -> None:
-        deadline = time.monotonic() + _FORK_PATIENCE
+    def pause(self, seconds: float) -> bool:
+        """Let nobody in, wait until all are out, close everything. False if somebody is still inside after
+        `seconds`."""
         with self._changed:
-            self._forking = True
-            while self._lent:
-                if not self._changed.wait(deadline - time.monotonic()) and time.monotonic() > deadline:
-                    logger.warning(
-                        "Forking in the middle of a transaction on %s: the child may not be able to write it.",
-                        self.path,
-                    )
-                    return
-            self._close_idle()
-            self._drop_watcher()
+            self._paused = True
+            if not self._changed.wait_for(lambda: not self._lent, timeout=seconds):
+                return False
+            self._close_all()
+            return True
 
-    def after_fork_in_parent(self) -> None:
+    def resume(self) -> None:
         with self._changed:
-            self._forking = False
+            self._paused = False
             self._changed.notify_all()
 
-    def after_fork_in_child(self) -> None:
-        _INHERITED.append(
-            (self._idle, self._watcher)
-        )  # closing them here would meddle with the parent's locks
-        self._reset()
-
-
-_ALL: WeakSet[Connections] = WeakSet()
-_INHERITED: list[object] = []
-
-
-def _before_fork() -> None:
-    for connections in tuple(_ALL):
-        connections.before_fork()
-
-
-def _after_fork_in_parent() -> None:
-    for connections in tuple(_ALL):
-        connections.after_fork_in_parent()
-
-
-def _after_fork_in_child() -> None:
-    for connections in tuple(_ALL):
-        connections.after_fork_in_child()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+    def start_again(self) -> object:
+        """In a forked child: forget the parent's locks and connections. Returns what must not be closed
+        here."""
+        inherited = self._idle, self._watcher
+        self._start()
+        return inherited

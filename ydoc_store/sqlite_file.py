@@ -1,5 +1,4 @@
-"""One connection to a store's file: opening, creating, refusing what is not ours, and saying what went
-wrong."""
+"""One connection to a store's file: opening it, creating it, refusing what is not ours."""
 
 from __future__ import annotations
 
@@ -10,30 +9,33 @@ import uuid
 from pathlib import Path
 
 from ydoc_store import sqlite_statements as sql
-from ydoc_store.exceptions import CorruptStore, StoreError, StoreTooNew, StoreUnavailable
+from ydoc_store.exceptions import StoreTooNew, StoreUnavailable
+from ydoc_store.sqlite_errors import explain, is_busy
 
 Identity = tuple[int, int]  # device and inode: two files that had the same path at different times differ
 
 _WAL_SIZE_LIMIT = 16 * 2**20  # bytes that the -wal file keeps after a burst
-_MISSING_FOLDER = "The folder {folder} does not exist. Create it, or name another path in the store's URL."
-_WHAT_TO_DO = {
-    sqlite3.SQLITE_BUSY: "Another process kept it locked for {seconds:g} s: look for a backup, a copy or an SQLite shell with "
-    "an open transaction.",
-    sqlite3.SQLITE_READONLY: "Give this user the right to write the file and its folder (SQLite keeps a -wal and a -shm "
-    "file beside it).",
-    sqlite3.SQLITE_PERM: "Give this user the right to write the file and its folder.",
-    sqlite3.SQLITE_FULL: "The disk is full: make room.",
-    sqlite3.SQLITE_CANTOPEN: "Check that the path is a file, and that this user may read and write it and its folder.",
-    sqlite3.SQLITE_IOERR: "The disk refused: check its free space and its health; network file systems do not work.",
-}
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class FileConnection(sqlite3.Connection):
     """A connection that knows which file it opened."""
 
     identity: Identity
-    durable: bool = True
+    _durable = True
+    _patience = -1.0
+
+    def set_durable(self, durable: bool) -> None:
+        """With it, a commit that was reported survives a power cut. A lost tail would let clocks be used
+        twice."""
+        if durable != self._durable:
+            self.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+
+    def set_patience(self, seconds: float) -> None:
+        """How long SQLite itself waits for a lock."""
+        if seconds != self._patience:
+            self.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+            self._patience = seconds
 
 
 def identify(path: Path) -> Identity | None:
@@ -43,20 +45,6 @@ def identify(path: Path) -> Identity | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def explain(path: Path, doing: str, error: sqlite3.Error, seconds: float) -> StoreError:
-    """The error that a caller can act on: what was tried, what SQLite said, what to do."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
-    said = f"Cannot {doing} the store {path}: {error}."
-    if code in _DAMAGED:
-        return CorruptStore(
-            f"{said} The file is damaged, or not an SQLite database. A store can be rebuilt: stop all processes that use it, "
-            "and move it and its -wal and -shm files away."
-        )
-    if code == sqlite3.SQLITE_CANTOPEN and not path.parent.is_dir():
-        return StoreUnavailable(f"{said} {_MISSING_FOLDER.format(folder=path.parent)}")
-    return StoreUnavailable(f"{said} {_WHAT_TO_DO.get(code, '').format(seconds=seconds)}".rstrip())
 
 
 def open_file(path: Path, busy_seconds: float) -> FileConnection:
@@ -95,7 +83,6 @@ def _prepare(connection: FileConnection, path: Path, busy_seconds: float) -> Non
     if not _is_ours(connection, path):
         _write_ahead(connection, path, busy_seconds)
         _create(connection, path)
-    # FULL: a commit that we reported survives a power cut. A lost tail would let clocks be used twice.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the platter
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_SIZE_LIMIT}")
@@ -110,12 +97,13 @@ def _is_ours(connection: FileConnection, path: Path) -> bool:
         return True
     if application == sql.APPLICATION_ID:
         raise StoreTooNew(
-            f"The store {path} has schema version {version}, this version of rxcrdt knows {sql.SCHEMA_VERSION}. Upgrade rxcrdt "
-            "in every process, or give this version a file of its own."
+            f"The store {path} has schema version {version}; this version of rxcrdt knows "
+            f"{sql.SCHEMA_VERSION}. Upgrade rxcrdt in every process, or give this one a file of its own."
         )
     if application or version or _number(connection, sql.COUNT_TABLES):
         raise StoreUnavailable(
-            f"{path} is an SQLite database, but not a store. Give the store a file of its own: another path in its URL."
+            f"{path} is an SQLite database, but not a store. Give the store a file of its own: "
+            "name another path in its URL."
         )
     return False
 
@@ -132,13 +120,15 @@ def _write_ahead(connection: FileConnection, path: Path, busy_seconds: float) ->
         try:
             mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if not is_busy(error) or time.monotonic() > deadline:
                 raise
+            time.sleep(0.005)
             continue
         if mode == "wal":
             return
         raise StoreUnavailable(
-            f"The store {path} lies on a file system without shared memory (SQLite's WAL needs it). Use a local disk."
+            f"The store {path} lies on a file system without shared memory, which SQLite's WAL "
+            "needs. Use a local disk."
         )
 
 

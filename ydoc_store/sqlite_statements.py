@@ -60,7 +60,7 @@ INSERT_STORE = "INSERT INTO store (incarnation) VALUES (?)"
 INCARNATION = "SELECT incarnation FROM store"
 COUNT_TABLES = "SELECT count(*) FROM sqlite_master"
 
-# Reading. Each is one statement, and so sees the log at one moment. -----------------------------------------
+# Reading ----------------------------------------------------------------------------------------------------
 
 LOAD = """
 SELECT d.epoch, d.at, d.head, s.body FROM documents d LEFT JOIN snapshots s ON s.document = d.id
@@ -97,13 +97,13 @@ DELETE_DOCUMENT = "DELETE FROM documents WHERE id = ?"
 ADD_ROW = "INSERT OR IGNORE INTO rows (row, document) VALUES (?, ?)"
 REMOVE_ROW = "DELETE FROM rows WHERE row = ? AND document = ?"
 ROWS = "SELECT r.row FROM documents d JOIN rows r ON r.document = d.id WHERE d.name = ?"
-DOCUMENTS_OF = (
-    "SELECT r.row, d.name FROM rows r JOIN documents d ON d.id = r.document WHERE r.row IN ({marks})"
-)
+DOCUMENTS_OF = """
+SELECT r.row, d.name FROM rows r JOIN documents d ON d.id = r.document WHERE r.row IN ({marks})
+"""
 
 # The store itself -------------------------------------------------------------------------------------------
 
-NAMES = "SELECT name FROM documents WHERE name >= ? AND name > ? AND epoch IS NOT NULL ORDER BY name LIMIT ?"
+NAMES = "SELECT name FROM documents WHERE name >= ? AND epoch IS NOT NULL ORDER BY name LIMIT ?"
 SIZE = """
 SELECT (SELECT count(*) FROM entries e WHERE e.document = d.id),
        (SELECT coalesce(sum(length(e.body)), 0) FROM entries e WHERE e.document = d.id),
@@ -119,10 +119,11 @@ GRANT = "INSERT OR REPLACE INTO leases (name, token, granted, expires) VALUES (?
 RELEASE = "DELETE FROM leases WHERE name = ? AND token = ?"
 AHEAD = """
 SELECT count(*) FROM waiting
-WHERE name = ? AND until > ? AND ticket < coalesce((SELECT ticket FROM waiting WHERE token = ?), 9223372036854775807)
+WHERE name = ? AND until > ? AND ticket < ifnull((SELECT ticket FROM waiting WHERE token = ?), 9e18)
 """
-QUEUE = """
-INSERT INTO waiting (name, token, until) VALUES (?, ?, ?) ON CONFLICT (token) DO UPDATE SET until = excluded.until
+STAND_IN_LINE = """
+INSERT INTO waiting (name, token, until) VALUES (?, ?, ?)
+ON CONFLICT (token) DO UPDATE SET until = excluded.until
 """
 LEAVE = "DELETE FROM waiting WHERE token = ?"
 FORGET_DEAD_WAITERS = "DELETE FROM waiting WHERE until < ?"
