@@ -1,6 +1,8 @@
 import { defineConfig } from "vite";
 
 // Django serves what is built here as static files, by these names.
+const named = ({ names }: { names: string[] }) => (names[0]?.endsWith(".css") ? "page.css" : "[name][extname]");
+
 export default defineConfig({
   base: "/static/",
   build: {
@@ -9,7 +11,7 @@ export default defineConfig({
     modulePreload: false,
     rollupOptions: {
       input: "src/main.tsx",
-      output: { entryFileNames: "page.js", assetFileNames: "page[extname]", inlineDynamicImports: true },
+      output: { entryFileNames: "page.js", assetFileNames: named },
     },
   },
 });

@@ -1,3 +1,5 @@
+import { useEffect, useRef, useState, type ReactNode } from "react";
+
 import type { Board } from "../board";
 import type { Start } from "../start";
 import { Avatar } from "./Avatar";
@@ -46,14 +48,41 @@ function Status({ live, synced }: { live: boolean; synced: boolean }) {
   );
 }
 
+/** A menu that closes when one presses outside of it, or Escape. */
+function Menu({ kind, label, shown, children }: { kind: string; label?: string | undefined; shown: ReactNode; children: ReactNode }) {
+  const [open, setOpen] = useState(false);
+  const element = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    if (!open) return;
+    const outside = (event: Event) => element.current?.contains(event.target as Node) || setOpen(false);
+    const escape = (event: KeyboardEvent) => event.key === "Escape" && setOpen(false);
+    document.addEventListener("pointerdown", outside);
+    document.addEventListener("keydown", escape);
+    return () => {
+      document.removeEventListener("pointerdown", outside);
+      document.removeEventListener("keydown", escape);
+    };
+  }, [open]);
+  return (
+    <details className={`menu ${kind}`} ref={element} open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary aria-label={label}>{shown}</summary>
+      {children}
+    </details>
+  );
+}
+
 function BoardMenu({ start, name }: { start: Start; name: string }) {
   return (
-    <details className="menu boards">
-      <summary>
-        <img src="/static/icon.svg" alt="" width="28" height="28" />
-        <h1>{name}</h1>
-        <Icon name="chevron" />
-      </summary>
+    <Menu
+      kind="boards"
+      shown={
+        <>
+          <img src="/static/icon.svg" alt="" width="28" height="28" />
+          <h1>{name}</h1>
+          <Icon name="chevron" />
+        </>
+      }
+    >
       <nav aria-label="Boards">
         {start.boards.map((board) => (
           <a key={board.id} href={`/boards/${board.id}/`} aria-current={String(board.id) === start.board ? "page" : undefined}>
@@ -61,16 +90,13 @@ function BoardMenu({ start, name }: { start: Start; name: string }) {
           </a>
         ))}
       </nav>
-    </details>
+    </Menu>
   );
 }
 
 function AccountMenu({ start: { user } }: { start: Start }) {
   return (
-    <details className="menu account">
-      <summary aria-label={`Signed in as ${user.name}`}>
-        <Avatar person={user} />
-      </summary>
+    <Menu kind="account" label={`Signed in as ${user.name}`} shown={<Avatar person={user} />}>
       <nav aria-label="Account">
         <span className="who">{user.name}</span>
         {user.staff && (
@@ -82,6 +108,6 @@ function AccountMenu({ start: { user } }: { start: Start }) {
           <Icon name="leave" /> Sign out
         </button>
       </nav>
-    </details>
+    </Menu>
   );
 }

@@ -7,6 +7,9 @@ import type { Refusal } from "../useConnection";
 export function Notice({ title, children }: { title: string; children: ReactNode }) {
   return (
     <main className="notice" role="alert">
+      <a href="/" aria-hidden="true" tabIndex={-1}>
+        <img src="/static/icon.svg" alt="" width="44" height="44" />
+      </a>
       <h1>{title}</h1>
       {children}
     </main>

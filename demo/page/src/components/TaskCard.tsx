@@ -20,32 +20,43 @@ export const TaskCard = memo(function TaskCard({ task, done, changed }: Props) {
     <a className={changed ? "card changed" : "card"} href={`#task-${task.id}`} data-task={task.id}>
       <Tags labels={task.labels} />
       <h3>{task.title}</h3>
-      {task.checklist.length > 0 && <Progress value={ticked} of={task.checklist.length} />}
-      <div className="facts">
-        {task.due_date && <Due date={task.due_date} done={done} />}
-        {task.estimate && (
-          <span className="fact" title="Estimate">
-            <Icon name="clock" />
-            {hoursText(task.estimate)}
-          </span>
-        )}
-        {task.checklist.length > 0 && (
-          <span className="fact" title={`${ticked} of ${task.checklist.length} points are done`}>
-            <Icon name="check" />
+      {task.checklist.length > 0 && (
+        <div className="ticked" title={`${ticked} of ${task.checklist.length} points are done`}>
+          <Progress value={ticked} of={task.checklist.length} />
+          <span className="fact">
             {ticked}/{task.checklist.length}
           </span>
-        )}
-        {task.comments.length > 0 && (
-          <span className="fact" title={`${task.comments.length} comments`}>
-            <Icon name="comment" />
-            {task.comments.length}
-          </span>
-        )}
-        {task.assignee && <Avatar person={task.assignee} />}
-      </div>
+        </div>
+      )}
+      {hasFacts(task) && <Facts task={task} done={done} />}
     </a>
   );
 });
+
+function hasFacts(task: Task): boolean {
+  return Boolean(task.due_date || task.estimate || task.comments.length || task.assignee);
+}
+
+function Facts({ task, done }: Pick<Props, "task" | "done">) {
+  return (
+    <div className="facts">
+      {task.due_date && <Due date={task.due_date} done={done} />}
+      {task.estimate && (
+        <span className="fact" title="Estimate">
+          <Icon name="clock" />
+          {hoursText(task.estimate)}
+        </span>
+      )}
+      {task.comments.length > 0 && (
+        <span className="fact" title={`${task.comments.length} comments`}>
+          <Icon name="comment" />
+          {task.comments.length}
+        </span>
+      )}
+      {task.assignee && <Avatar person={task.assignee} />}
+    </div>
+  );
+}
 
 export function Progress({ value, of }: { value: number; of: number }) {
   return (
