@@ -51,7 +51,11 @@ class Anchor:
     lookup_field: ClassVar[str] = "pk"
 
     def __init__(
-        self, *, request: Request | None = None, kwargs: Mapping[str, Any] | None = None, action: str = "retrieve"
+        self,
+        *,
+        request: Request | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        action: str = "retrieve",
     ):
         self.request = request
         self.kwargs = dict(kwargs or {})
@@ -80,18 +84,19 @@ class Anchor:
         return f"{cls.get_name()}/{value}"
 
     @classmethod
-    def find(cls, value: str, using: str | None = None) -> Model:
-        """The row that a document is made from; DocumentGone if ``queryset`` does not have it."""
-        queryset = cls.base_queryset()
-        return cls._one(queryset.using(using) if using else queryset, value)
-
-    @classmethod
     def _one(cls, queryset: QuerySet[Any], value: Any) -> Model:
         try:
             row: Model = queryset.get(**{cls.lookup_field: value})
         except (ObjectDoesNotExist, ValueError, TypeError, ValidationError, OverflowError) as error:
             raise DocumentGone(f"There is no {cls.get_name()} with {cls.lookup_field} {value!r}.") from error
+        if cls.document_name(row) != f"{cls.get_name()}/{value}":
+            # "012" and "12" are one row to the database: one row, one document.
+            raise DocumentGone(f"There is no {cls.get_name()} with {cls.lookup_field} {value!r}.")
         return row
+
+    def find(self) -> Any:
+        """The root row as documents are made from it, whoever looks; DocumentGone if it is not there."""
+        return self._one(self.base_queryset(), self.kwargs[self.lookup_field])
 
     # What DRF's permission classes and a project's own hooks ask of a view.
 
@@ -122,5 +127,7 @@ class Anchor:
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         if self.serializer_class is None:
-            raise ConfigurationError(f"{type(self).__qualname__} needs a `serializer_class`: see docs/anchors.md.")
+            raise ConfigurationError(
+                f"{type(self).__qualname__} needs a `serializer_class`: see docs/anchors.md."
+            )
         return self.serializer_class

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from rxcrdt.exceptions import ConfigurationError, UnknownAnchor
@@ -16,11 +16,11 @@ A = TypeVar("A", bound="type[Anchor]")
 
 
 class Registry:
-    """Anchors by name. ``generation`` grows at every change, so that what was derived can be made anew."""
+    """Anchors by name. ``on_change`` is called after every change, once Django is up."""
 
     def __init__(self) -> None:
         self._anchors: dict[str, type[Anchor]] = {}
-        self.generation = 0
+        self.on_change: Callable[[], None] = lambda: None
 
     def register(self, anchor: A) -> A:
         name = anchor.get_name()
@@ -31,12 +31,12 @@ class Registry:
                 f"named {name!r}. Give one of them a `name` of its own: see docs/anchors.md."
             )
         self._anchors[name] = anchor
-        self.generation += 1
+        self.on_change()
         return anchor
 
     def unregister(self, anchor: type[Anchor]) -> None:
         if self._anchors.pop(anchor.get_name(), None) is not None:
-            self.generation += 1
+            self.on_change()
 
     def get(self, name: str) -> type[Anchor]:
         try:

@@ -1,0 +1,78 @@
+"""From changes to the documents that show them. Whatever goes wrong here, the transaction has been committed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from rxcrdt import conf, documents
+from rxcrdt.backlog import backlog
+from rxcrdt.changes import Changes
+from rxcrdt.document import Document
+
+__all__ = ["flush", "route"]
+
+logger = logging.getLogger("rxcrdt.flushing")
+
+# pycrdt's PanicException is a BaseException; these are the ones that are meant to end a thread.
+LEAVING = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
+
+
+def flush(using: str, changes: Changes) -> None:
+    """Brings every document that shows any of ``changes`` up to date. Never raises: what fails is kept and retried."""
+    if not changes:
+        return
+    try:
+        parts = route(changes)
+    except LEAVING:
+        raise
+    except BaseException as error:
+        logger.exception(
+            "The store could not be asked which documents a save belongs to (%s). The save is committed; documents "
+            "will show it when the store is back: see docs/failures.md.",
+            error,
+        )
+        backlog.keep_unrouted(using, changes)
+        return
+    for log, part in parts.items():
+        document = documents.get_by_log(log)
+        if document is not None:
+            flush_one(document, using, part)
+
+
+def route(changes: Changes) -> dict[str, Changes]:
+    """By log: the part of ``changes`` that its document may show. One round trip to the store, no query."""
+    parts: dict[str, Changes] = {}
+    found = conf.store().documents_of(changes.rows())
+    for row, logs in found.items():
+        for log in logs:
+            part = parts.setdefault(log, Changes())
+            if row in changes.saved:
+                part.saved.add(row)
+            if row in changes.gone:
+                part.gone.add(row)
+    for link in changes.links:
+        for log in found.get(link.owner, ()):
+            parts[log].links.add(link)
+    return parts
+
+
+def flush_one(document: Document, using: str, changes: Changes) -> bool:
+    """Flushes into one document; False if that failed, in which case the changes wait in it and are retried."""
+    document = documents.keep(document)
+    try:
+        document.flush(using, changes)
+    except LEAVING:
+        raise
+    except BaseException as error:
+        logger.exception(
+            "%s could not be brought up to date (%s). The save is committed; the document is tried again until it "
+            "works: see docs/failures.md.",
+            document.name,
+            error,
+        )
+        backlog.keep(document)
+        return False
+    finally:
+        documents.close(document)
+    return True

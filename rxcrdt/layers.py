@@ -1,0 +1,322 @@
+"""The serializer, introspected once: which layers a document has, what they hold and how they hang together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.db.models import Model, Prefetch, QuerySet
+from rest_framework import serializers
+
+from rxcrdt.anchors import Anchor
+from rxcrdt.context import projection_context
+from rxcrdt.dependencies import Dependency, flat_dependencies
+from rxcrdt.exceptions import ConfigurationError
+from rxcrdt.keys import base_model
+from rxcrdt.paths import Hop
+from rxcrdt.prefetches import Prefetches
+
+__all__ = ["PlannedLayer", "Plan", "Relation", "is_node_serializer", "plan"]
+
+LAYOUT = 1
+# Constructor arguments that do not show in what a nested serializer gives.
+SILENT = frozenset(
+    "many read_only write_only required default initial source label help_text style error_messages "
+    "validators allow_null allow_empty min_length max_length".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Relation:
+    """A nested serializer's field: from the rows of one layer to rows of the layer ``child``.
+
+    ``steps`` are empty where the rows are the parent itself (``source="*"``); ``opaque`` relations come out
+    of a property or a method. ``checkable``: the child layer's ``queryset`` orders its rows as this relation does,
+    so that a row's place can be checked against its neighbours, without reading the list.
+    """
+
+    name: str
+    field: Any
+    child: str
+    many: bool
+    steps: tuple[Hop, ...]
+    opaque: bool
+    lookup: str | Prefetch[Any] | None
+    checkable: bool
+
+    @property
+    def pk_column(self) -> str | None:
+        """The parent's attribute that holds the child's primary key, where a look at it is enough."""
+        return self.steps[0].pk_column if len(self.steps) == 1 and not self.many else None
+
+    @property
+    def vias(self) -> frozenset[str]:
+        return frozenset(step.via for step in self.steps if step.via)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class PlannedLayer:
+    """One layer: the rows of ``model``, as ``serializer`` shows them. Not changed after ``plan`` returned it.
+
+    ``queryset`` gives any of the layer's rows again, with what its serializer needs of annotations.
+    """
+
+    name: str
+    model: type[Model]
+    serializer: serializers.BaseSerializer[Any]
+    whole: bool
+    fields: tuple[str, ...]
+    flat: tuple[Any, ...] = ()
+    relations: dict[str, Relation] = field(default_factory=dict)
+    dependencies: tuple[Dependency, ...] = ()
+    floats: tuple[str, ...] = ()
+    queryset: QuerySet[Any] | None = None
+    lookups: tuple[str | Prefetch[Any], ...] = ()
+
+    def describe(self) -> dict[str, Any]:
+        one = {r.name: r.child for r in self.relations.values() if not r.many}
+        many = {r.name: r.child for r in self.relations.values() if r.many}
+        return {"fields": list(self.fields), "one": one, "many": many, "floats": list(self.floats)}
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Plan:
+    """All layers of an anchor's documents, by name; children before or after their parents alike."""
+
+    anchor: type[Anchor]
+    root: str
+    layers: dict[str, PlannedLayer]
+    lookups: tuple[str | Prefetch[Any], ...]
+
+    @property
+    def description(self) -> dict[str, Any]:
+        return {name: layer.describe() for name, layer in sorted(self.layers.items())}
+
+    @property
+    def schema(self) -> str:
+        """A short hash of what the documents look like: another one is another log."""
+        kinds = {
+            name: {f.field_name: type(f).__name__ for f in layer.flat}
+            for name, layer in sorted(self.layers.items())
+        }
+        text = json.dumps([LAYOUT, self.root, self.description, kinds], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def by_model(self, base: type[Model]) -> Iterator[PlannedLayer]:
+        return (layer for layer in self.layers.values() if base_model(layer.model) is base)
+
+    def holding(self, child: str) -> Iterator[tuple[PlannedLayer, Relation]]:
+        """The relations that lead to the layer ``child``, each with the layer it starts from."""
+        for layer in self.layers.values():
+            for relation in layer.relations.values():
+                if relation.child == child:
+                    yield layer, relation
+
+
+_local = threading.local()  # serializer instances are not shared between threads: fields may keep state
+
+
+def plan(anchor: type[Anchor]) -> Plan:
+    """The anchor's plan; made once a thread. ConfigurationError if the serializer cannot be anchored."""
+    plans: dict[type[Anchor], Plan] = _local.__dict__.setdefault("plans", {})
+    found = plans.get(anchor)
+    if found is None:
+        found = plans[anchor] = _Planner(anchor).plan()
+    return found
+
+
+def is_node_serializer(serializer: Any) -> bool:
+    """Whether its rows become nodes: a ModelSerializer that shows its fields one by one, as DRF does.
+
+    A class that overrides ``to_representation`` decides about all of its output at once, so that a nested one
+    becomes a plain JSON value of the field that it stands in.
+    """
+    child = serializer
+    if isinstance(serializer, serializers.ListSerializer):
+        if type(serializer).to_representation is not serializers.ListSerializer.to_representation:
+            return False
+        child = serializer.child
+    return isinstance(child, serializers.ModelSerializer) and not _is_whole(child)
+
+
+def _is_whole(serializer: Any) -> bool:
+    kind = type(serializer)
+    standard = serializers.Serializer
+    return kind.to_representation is not standard.to_representation or kind.data is not standard.data
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a nested serializer stands: the fields' names and the prefetch path that lead to it."""
+
+    serializer: Any
+    names: tuple[str, ...]
+    prefetch_path: tuple[str, ...] | None
+
+
+class _Planner:
+    def __init__(self, anchor: type[Anchor]):
+        self.anchor = anchor
+        self.prefetches = Prefetches(anchor.base_queryset())
+        self.layers: dict[str, PlannedLayer] = {}
+
+    def plan(self) -> Plan:
+        serializer_class = self.anchor.serializer_class
+        if serializer_class is None or not issubclass(serializer_class, serializers.ModelSerializer):
+            raise ConfigurationError(
+                f"{self.anchor.__qualname__}.serializer_class has to be a ModelSerializer, not {serializer_class!r}."
+            )
+        root = _Place(serializer_class(context=projection_context(self.anchor)), (), ())
+        self.names = self._name_layers(root)
+        self._add(root)
+        layers = self.layers
+        root_layer = layers[self.names[()]]
+        root_layer.queryset = self.anchor.base_queryset().prefetch_related(None)
+        return Plan(
+            anchor=self.anchor, root=root_layer.name, layers=layers, lookups=self._root_lookups(root_layer)
+        )
+
+    # Names
+
+    def _name_layers(self, root: _Place) -> dict[tuple[str, ...], str]:
+        places = list(self._places(root))
+        kinds: dict[type, set[str]] = {}
+        for place in places:
+            kinds.setdefault(type(place.serializer), set()).add(_signature(place.serializer))
+        names: dict[tuple[str, ...], str] = {}
+        owners: dict[str, type] = {}
+        for place in places:
+            kind = type(place.serializer)
+            name = self._given_name(kind)
+            if len(kinds[kind]) > 1 or kind.__name__ == "NestedSerializer":
+                name = "/".join((self._given_name(type(root.serializer)), *place.names))
+            if owners.setdefault(name, kind) is not kind:
+                raise ConfigurationError(
+                    f"{self.anchor.__qualname__}: {kind.__module__}.{kind.__qualname__} and "
+                    f"{owners[name].__module__}.{owners[name].__qualname__} would both be the layer {name!r}. "
+                    f"Name one of them: layers = {{{kind.__name__}: Layer(name=…)}}, see docs/anchors.md."
+                )
+            names[place.names] = name
+        return names
+
+    def _given_name(self, kind: type) -> str:
+        option = self.anchor.layers.get(kind)
+        return (option.name if option else None) or kind.__name__.removesuffix("Serializer") or kind.__name__
+
+    def _places(self, place: _Place) -> Iterator[_Place]:
+        yield place
+        if _is_whole(place.serializer):
+            return
+        for child in place.serializer._readable_fields:
+            if is_node_serializer(child):
+                serializer = getattr(child, "child", child)
+                yield from self._places(_Place(serializer, (*place.names, child.field_name), None))
+
+    # Layers
+
+    def _add(self, place: _Place) -> None:
+        name = self.names[place.names]
+        if name in self.layers:
+            return
+        serializer = place.serializer
+        model = serializer.Meta.model
+        whole = _is_whole(serializer)
+        fields = tuple(serializer._readable_fields)
+        nested = () if whole else tuple(f for f in fields if is_node_serializer(f))
+        flat = tuple(f for f in fields if f not in nested)
+        layer = self.layers[name] = PlannedLayer(
+            name=name,
+            model=model,
+            serializer=serializer,
+            whole=whole,
+            fields=tuple(f.field_name for f in fields),
+            flat=() if whole else flat,
+            floats=()
+            if whole
+            else tuple(f.field_name for f in flat if isinstance(f, serializers.FloatField)),
+        )
+        for child in nested:
+            self._add_relation(layer, place, child)
+        through = [relation.steps[:-1] for relation in layer.relations.values() if len(relation.steps) > 1]
+        layer.dependencies = flat_dependencies(model, serializer, flat if not whole else fields, through)
+        layer.lookups = self._row_lookups(layer, place)
+
+    def _add_relation(self, layer: PlannedLayer, place: _Place, child: Any) -> None:
+        many = isinstance(child, serializers.ListSerializer)
+        serializer = child.child if many else child
+        attrs = child.source_attrs
+        path = place.prefetch_path
+        steps, given = self.prefetches.resolve(layer.model, path, attrs)
+        opaque = bool(attrs) and len(steps) < len(attrs)
+        inner = None if opaque or path is None else (*path, *attrs)
+        relation = Relation(
+            name=child.field_name,
+            field=child,
+            child=self.names[(*place.names, child.field_name)],
+            many=many,
+            steps=() if opaque else steps,
+            opaque=opaque,
+            lookup=None if opaque or not attrs else (given or "__".join(attrs)),
+            checkable=False,
+        )
+        known = relation.child in self.layers
+        self._add(_Place(serializer, (*place.names, child.field_name), inner))
+        rows = _rows_of(serializer.Meta.model, many, given)
+        if not known:
+            self.layers[relation.child].queryset = rows
+        checkable = many and not opaque and len(steps) == 1 and not (known and given) and _is_ordered(rows)
+        layer.relations[relation.name] = replace(relation, checkable=checkable)
+
+    # What has to be read before a serializer runs, so that it asks nothing row by row
+
+    def _row_lookups(self, layer: PlannedLayer, place: _Place) -> tuple[str | Prefetch[Any], ...]:
+        """For single rows of the layer: what its own fields read. Relations are read when they change."""
+        own: list[str | Prefetch[Any]] = [d.lookup for d in layer.dependencies if d.lookup]
+        if place.prefetch_path is not None:
+            own += self.prefetches.below(
+                place.prefetch_path, without={tuple(r.field.source_attrs) for r in layer.relations.values()}
+            )
+        return tuple(dict.fromkeys(own))
+
+    def _root_lookups(self, root: PlannedLayer) -> tuple[str | Prefetch[Any], ...]:
+        lookups: list[str | Prefetch[Any]] = []
+        seen: set[tuple[str, ...]] = set()
+
+        def visit(layer: PlannedLayer, path: tuple[str, ...]) -> None:
+            lookups.extend("__".join((*path, d.lookup)) for d in layer.dependencies if d.lookup)
+            for relation in layer.relations.values():
+                if relation.opaque:
+                    continue
+                inner = (*path, *relation.field.source_attrs)
+                if relation.field.source_attrs and inner not in seen:
+                    seen.add(inner)
+                    lookups.append("__".join(inner))
+                visit(self.layers[relation.child], inner)
+
+        visit(root, ())
+        return tuple(dict.fromkeys(lookups))
+
+
+def _signature(serializer: Any) -> str:
+    """Two nested serializers of one class share a layer when this is the same."""
+    loud = {
+        name: repr(value)
+        for name, value in serializer._kwargs.items()
+        if name not in SILENT and name != "context"
+    }
+    return json.dumps([repr(serializer._args[1:]), loud, list(serializer.fields)], sort_keys=True)
+
+
+def _rows_of(model: type[Model], many: bool, given: Prefetch[Any] | None) -> QuerySet[Any]:
+    if given is not None and given.queryset is not None:
+        rows: QuerySet[Any] = given.queryset._chain().prefetch_related(None)  # type: ignore[attr-defined]
+        return model._default_manager.all() if rows.query.is_sliced else rows
+    return (model._default_manager if many else model._base_manager).all()
+
+
+def _is_ordered(rows: QuerySet[Any]) -> bool:
+    return rows.ordered and "?" not in (rows.query.order_by or rows.model._meta.ordering)

@@ -1,0 +1,153 @@
+"""Relation paths of models: which model each step leads to, and what a save along it says about its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.db.models import ForeignKey, ManyToManyField, ManyToManyRel, Model
+from django.db.models.fields.reverse_related import ManyToOneRel
+
+from rxcrdt.keys import row_key
+
+__all__ = ["Hop", "Link", "hop", "links_of", "walk"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One step: from ``owner`` by the attribute ``attr`` to rows of ``model``.
+
+    ``via`` names the link whose rows make up the relation: a foreign key that points at the owner
+    (``app.task.column``) or an M2M relation's through model (``app.task_labels``); None for a forward
+    foreign key, which is a column of the owner itself.
+    """
+
+    attr: str
+    owner: type[Model]
+    field: Any
+    model: type[Model]
+    many: bool
+    via: str | None
+
+    @property
+    def pk_column(self) -> str | None:
+        """The owner's attribute that holds the target's primary key, for a plain forward foreign key."""
+        if isinstance(self.field, ForeignKey) and self.field.target_field.primary_key:
+            return self.field.attname
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A column of ``model`` that makes a save of its rows a change of the row that the column points at."""
+
+    via: str
+    model: type[Model]
+    target: type[Model]
+    column: str
+    type_column: str | None = None
+    type_concrete: bool = True
+
+    def owner_of(self, row: Model) -> str | None:
+        """The row key of what ``row`` points at, from the row's own columns: no query."""
+        values = row.__dict__  # not getattr: a deferred column would be read from the database
+        pk = values.get(self.column)
+        if pk is None:
+            return None
+        if self.type_column is not None and values.get(self.type_column) != self._content_type(row._state.db):
+            return None
+        return row_key(self.target, pk)
+
+    def _content_type(self, using: str | None) -> Any:
+        from django.contrib.contenttypes.models import ContentType
+
+        manager = ContentType.objects.db_manager(using) if using else ContentType.objects
+        return manager.get_for_model(self.target, for_concrete_model=self.type_concrete).pk
+
+
+@lru_cache(maxsize=None)
+def _accessors(model: type[Model]) -> dict[str, Any]:
+    accessors: dict[str, Any] = {}
+    for field in model._meta.get_fields(include_hidden=False):
+        if not field.is_relation:
+            continue
+        name = field.get_accessor_name() if field.auto_created and not field.concrete else field.name
+        if name:
+            accessors[name] = field
+    return accessors
+
+
+@lru_cache(maxsize=None)
+def hop(model: type[Model], attr: str) -> Hop | None:
+    """The step that ``attr`` makes from ``model``, or None if it is no relation with a known target."""
+    field = _accessors(model).get(attr)
+    if field is None or not isinstance(field.related_model, type):
+        return None
+    many = bool(field.many_to_many or field.one_to_many)
+    return Hop(attr=attr, owner=model, field=field, model=field.related_model, many=many, via=_via(field))
+
+
+def _via(field: Any) -> str | None:
+    if isinstance(field, ManyToManyField):
+        return str(field.remote_field.through._meta.label_lower)
+    if isinstance(field, ManyToManyRel):
+        return str(field.through._meta.label_lower)
+    if _is_generic(field):
+        return f"{field.related_model._meta.label_lower}.{field.object_id_field_name}"
+    if isinstance(field, ManyToOneRel):  # and OneToOneRel
+        return f"{field.related_model._meta.label_lower}.{field.field.name}"
+    return None
+
+
+def _is_generic(field: Any) -> bool:
+    """A GenericRelation; not asked by its class, for contenttypes may not be installed."""
+    return bool(field.one_to_many) and hasattr(field, "object_id_field_name")
+
+
+def walk(model: type[Model], attrs: Sequence[str]) -> tuple[Hop, ...]:
+    """The steps that ``attrs`` make from ``model``, as far as they are relations."""
+    steps: list[Hop] = []
+    for attr in attrs:
+        step = hop(model, attr)
+        if step is None:
+            break
+        steps.append(step)
+        model = step.model
+    return tuple(steps)
+
+
+def links_of(step: Hop) -> tuple[Link, ...]:
+    """The columns whose rows make up the relation of ``step``; none for a forward foreign key."""
+    field = step.field
+    if step.via is None:
+        return ()
+    if isinstance(field, ManyToManyField | ManyToManyRel):
+        through = field.remote_field.through if isinstance(field, ManyToManyField) else field.through
+        return () if through._meta.auto_created else _through_links(step.via, through, step)
+    if _is_generic(field):
+        type_field = field.related_model._meta.get_field(field.content_type_field_name)
+        return (
+            Link(
+                via=step.via,
+                model=field.related_model,
+                target=step.owner,
+                column=field.object_id_field_name,
+                type_column=type_field.attname,
+                type_concrete=field.for_concrete_model,
+            ),
+        )
+    key: ForeignKey[Any, Any] = field.field
+    return (Link(via=step.via, model=field.related_model, target=_target(key), column=key.attname),)
+
+
+def _through_links(via: str, through: type[Model], step: Hop) -> tuple[Link, ...]:
+    keys = [field for field in through._meta.get_fields() if isinstance(field, ForeignKey)]
+    return tuple(Link(via=via, model=through, target=_target(key), column=key.attname) for key in keys)
+
+
+def _target(key: ForeignKey[Any, Any]) -> type[Model]:
+    model = key.related_model
+    assert isinstance(model, type)
+    return model

@@ -1,0 +1,69 @@
+"""The ``prefetch_related`` of an anchor's queryset, by path: relations are read through the querysets it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from typing import Any
+
+from django.db.models import Model, Prefetch, QuerySet
+
+from rxcrdt.paths import Hop, hop, walk
+
+__all__ = ["Prefetches"]
+
+Path = tuple[str, ...]
+
+
+class Prefetches:
+    """What a queryset prefetches, each lookup by the attributes that lead to it (``to_attr`` names too)."""
+
+    def __init__(self, queryset: QuerySet[Any]):
+        self._given: dict[Path, Prefetch[Any] | None] = {}
+        self._collect(queryset, ())
+
+    def _collect(self, queryset: QuerySet[Any], prefix: Path) -> None:
+        for lookup in queryset._prefetch_related_lookups:  # type: ignore[attr-defined]
+            if not isinstance(lookup, Prefetch):
+                self._given.setdefault((*prefix, *lookup.split("__")), None)
+                continue
+            path = (*prefix, *lookup.prefetch_to.split("__"))
+            custom = lookup.queryset is not None or lookup.to_attr is not None
+            self._given[path] = lookup if custom else None
+            if lookup.queryset is not None:
+                self._collect(lookup.queryset, path)
+
+    def resolve(
+        self, model: type[Model], path: Path | None, attrs: Sequence[str]
+    ) -> tuple[tuple[Hop, ...], Prefetch[Any] | None]:
+        """The steps of the relation ``attrs`` from ``model`` at ``path``, and the Prefetch that gives its rows.
+
+        The Prefetch is relative to ``model``. Fewer steps than ``attrs``: no relation, and no ``to_attr`` either.
+        """
+        given = None if path is None else self._given.get((*path, *attrs))
+        if given is not None and len(attrs) == 1:
+            *_, name = given.prefetch_through.split("__")
+            step = hop(model, name)
+            if step is not None:
+                return (step,), _relative(given, name)
+        return walk(model, attrs), None
+
+    def below(self, path: Path, without: Set[Path]) -> list[str | Prefetch[Any]]:
+        """What the queryset prefetches for the rows at ``path`` beyond the relations ``without``, relative to them."""
+        found: list[str | Prefetch[Any]] = []
+        for full, given in self._given.items():
+            rest = full[len(path) :]
+            if (
+                full[: len(path)] != path
+                or not rest
+                or any(rest[: len(known)] == known for known in without if known)
+            ):
+                continue
+            if given is None:
+                found.append("__".join(rest))
+            elif len(rest) == 1:
+                found.append(_relative(given, given.prefetch_through.split("__")[-1]))
+        return found
+
+
+def _relative(given: Prefetch[Any], name: str) -> Prefetch[Any]:
+    return Prefetch(name, queryset=given.queryset, to_attr=given.to_attr)

@@ -1,0 +1,133 @@
+"""Rows out of the database: in one snapshot, through the anchor's own querysets, never a query a row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import connections, transaction
+from django.db.models import Model, Prefetch, prefetch_related_objects
+
+from rxcrdt.context import projecting
+from rxcrdt.keys import pk_of
+from rxcrdt.layers import Plan, PlannedLayer, Relation
+
+__all__ = ["NeedsSnapshot", "Reader", "one_snapshot", "reading"]
+
+CHUNK = 500  # keys a query; SQLite allows 999 variables where Django asks it
+
+Lookups: TypeAlias = "Sequence[str | Prefetch[Any]]"
+
+
+class NeedsSnapshot(Exception):
+    """A second query is needed, and the first was not made inside of a snapshot: begin again, in one."""
+
+
+@contextmanager
+def one_snapshot(using: str) -> Iterator[None]:
+    """All queries inside see the database at one moment. Inside of somebody's transaction: as that sees it."""
+    connection = connections[using]
+    if connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic(using=using, durable=True):
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
+
+
+class Reader:
+    """Reads what a plan's layers show, from one database. For one thread and one pass."""
+
+    def __init__(self, plan: Plan, using: str, *, in_snapshot: bool):
+        self.plan = plan
+        self.using = using
+        self._unlimited = in_snapshot
+        self._asked = 0
+
+    def _ask(self, queries: int) -> None:
+        self._asked += queries
+        if self._asked > 1 and not self._unlimited:
+            raise NeedsSnapshot
+
+    def whole(self, field: str, value: Any) -> Model | None:
+        """The root row with everything that its document shows; None if the anchor's queryset lacks it."""
+        self._ask(1 + len(self.plan.lookups))
+        queryset = self.plan.anchor.base_queryset().using(self.using).prefetch_related(*self.plan.lookups)
+        try:
+            row: Model = queryset.get(**{field: value})
+        except (ObjectDoesNotExist, ValueError, TypeError, ValidationError, OverflowError):
+            return None  # the last four: a value that is none of the lookup field
+        return row
+
+    def rows(self, layer: PlannedLayer, keys: Collection[str]) -> list[Model]:
+        """The layer's rows of these node keys, in the order of its queryset; those that are gone are left out."""
+        assert layer.queryset is not None
+        queryset = layer.queryset.using(self.using)
+        found: list[Model] = []
+        wanted = [pk_of(layer.model, key) for key in keys]
+        for start in range(0, len(wanted), CHUNK):
+            self._ask(1)
+            found.extend(queryset.filter(pk__in=wanted[start : start + CHUNK]))
+        return found
+
+    def prepare(self, layer: PlannedLayer, rows: Sequence[Model]) -> None:
+        """Reads what the layer's plain fields show of other rows."""
+        self._prefetch(rows, layer.lookups)
+
+    def relation(self, relation: Relation, rows: Sequence[Model]) -> None:
+        """Reads the rows that ``relation`` leads to from ``rows``, anew."""
+        if relation.lookup is not None:
+            for row in rows:
+                _forget(row, relation.field.source_attrs)
+            self._prefetch(rows, (relation.lookup,))
+        elif relation.opaque and rows:
+            self._ask(2)  # whatever the property asks
+
+    def below(self, layer: PlannedLayer, rows: Sequence[Model]) -> None:
+        """Reads all that lies under ``rows``, which are new to the document."""
+        self._prefetch(rows, self._lookups_below(layer))
+
+    def _lookups_below(self, layer: PlannedLayer) -> list[str | Prefetch[Any]]:
+        lookups: list[str | Prefetch[Any]] = list(layer.lookups)
+        for relation in layer.relations.values():
+            if relation.lookup is None:
+                continue
+            lookups.append(relation.lookup)
+            prefix = "__".join(relation.field.source_attrs)
+            for inner in self._lookups_below(self.plan.layers[relation.child]):
+                lookups.append(_prefixed(prefix, inner))
+        return lookups
+
+    def _prefetch(self, rows: Sequence[Model], lookups: Lookups) -> None:
+        if rows and lookups:
+            self._ask(len(lookups))
+            prefetch_related_objects(list(rows), *lookups)
+
+    def bare(self, layer: PlannedLayer, keys: Iterable[str]) -> list[Model]:
+        """Rows that hold their primary key only, without a query: enough for what points at it."""
+        pk = layer.model._meta.pk
+        assert pk is not None
+        return [layer.model.from_db(self.using, [pk.attname], [pk_of(layer.model, key)]) for key in keys]
+
+
+def _forget(row: Model, attrs: Sequence[str]) -> None:
+    getattr(row, "_prefetched_objects_cache", {}).pop(attrs[0], None)
+    row._state.fields_cache.pop(attrs[0], None)
+
+
+def _prefixed(prefix: str, lookup: str | Prefetch[Any]) -> str | Prefetch[Any]:
+    if isinstance(lookup, str):
+        return f"{prefix}__{lookup}"
+    moved = Prefetch(f"{prefix}__{lookup.prefetch_through}", queryset=lookup.queryset, to_attr=lookup.to_attr)
+    return moved
+
+
+@contextmanager
+def reading(using: str) -> Iterator[None]:
+    """One snapshot, and the project's own language and time zone."""
+    with projecting(), one_snapshot(using):
+        yield

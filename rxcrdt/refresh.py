@@ -1,0 +1,358 @@
+"""Changes to tables: which nodes and lists a transaction touched, read again and put in. One instance a pass.
+
+What has to be read is found from the document itself (who refers to a row, whose fields show it), so that neither
+old values of instances nor a walk of the database are needed. Nothing is changed before all has been read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.db.models import Model
+
+from rxcrdt.changes import Changes, Linked
+from rxcrdt.keys import base_model, node_key
+from rxcrdt.layers import Plan, PlannedLayer, Relation
+from rxcrdt.paths import Link, links_of
+from rxcrdt.projection import Forest, Node, Projector
+from rxcrdt.reading import Reader
+from rxcrdt.tables import Tables
+
+__all__ = ["Refresh"]
+
+MANY = 100  # beyond as many changed rows of a layer, whole lists are read rather than neighbours
+
+
+class Refresh:
+    """Reads again what ``changes`` touched of the document that ``tables`` hold.
+
+    ``forest`` is what was read, ``gone`` tells that the root row is, ``fresh`` are the nodes that come in.
+    """
+
+    def __init__(self, plan: Plan, document: str, tables: Tables, root: Node, reader: Reader):
+        self.plan = plan
+        self.document = document
+        self.tables = tables
+        self.root = root
+        self.reader = reader
+        self.projector = Projector(plan)
+        self.forest = Forest()
+        self.fresh: set[Node] = set()
+        self.missing: set[Node] = set()
+        self._own: dict[str, set[str]] = {}
+        self._lists: dict[tuple[str, str], set[str]] = {}
+        self._done: set[tuple[str, ...]] = set()
+        self._rows: dict[Node, Model] = {}
+        self._dropped: set[tuple[str, str, str]] = set()
+        self._entering: dict[str, list[Model]] = {}
+
+    @property
+    def gone(self) -> bool:
+        return self.root in self.missing
+
+    # Which nodes and lists
+
+    def mark(self, changes: Changes, whole: Iterable[Node] = ()) -> None:
+        """Notes what ``changes`` touch, and the nodes ``whole`` with all their relations."""
+        for row in changes.saved | changes.gone:
+            self._mark_row(row, gone=row in changes.gone)
+        for link in changes.links:
+            self._mark_link(link)
+        for node in whole:
+            if node in self.tables:
+                self._touch(node)
+                for relation in self.plan.layers[node[0]].relations.values():
+                    if relation.pk_column is None:
+                        self._list(node, relation)
+
+    def _mark_row(self, row: str, *, gone: bool) -> None:
+        for node in self._nodes(row):
+            self._touch(node)
+        for node in self.tables.dependents.get(row, ()):
+            if gone or not self.tables.sources[node][row]:
+                self._touch(node)
+        label = row.partition(":")[0]
+        for layer in self.plan.layers.values():
+            if any(_label(step.model) == label for d in layer.dependencies for step in d.steps):
+                for node in self.tables.unsourced(layer.name):
+                    self._touch(node)
+        self._mark_opaque(label)
+
+    def _mark_opaque(self, label: str) -> None:
+        """Lists out of a property: nobody knows whose, so all are read again."""
+        for layer in self.plan.layers.values():
+            for relation in layer.relations.values():
+                if relation.opaque and _label(self.plan.layers[relation.child].model) == label:
+                    for key in self.tables.keys(layer.name):
+                        self._list((layer.name, key), relation)
+
+    def _mark_link(self, link: Linked) -> None:
+        for node in self._nodes(link.owner):
+            for relation in self.plan.layers[node[0]].relations.values():
+                if (
+                    relation.steps
+                    and relation.steps[0].via == link.via
+                    and not self._holds(node, relation, link.child)
+                ):
+                    self._list(node, relation)
+            self._touch_dependent(node, link.via)
+        if link.child is not None:
+            self._mark_opaque(link.child.partition(":")[0])
+        for node in tuple(self.tables.dependents.get(link.owner, ())):
+            self._touch_dependent(node, link.via)
+        for layer in self.plan.layers.values():
+            if _depends(layer, link.via):
+                for node in self.tables.unsourced(layer.name):
+                    self._touch(node)
+
+    def _touch_dependent(self, node: Node, via: str) -> None:
+        if _depends(self.plan.layers[node[0]], via):
+            self._touch(node)
+
+    def _holds(self, parent: Node, relation: Relation, child: str | None) -> bool:
+        """Whether the child stands there already, so that reading the child will tell all there is to tell."""
+        if child is None or relation.opaque or len(relation.steps) > 1:
+            return False
+        key = node_key(child.partition(":")[2])
+        if relation.many:
+            entries = self.tables.get(f"{parent[0]}.{relation.name}", parent[1])
+            return entries is not None and key in entries
+        registers = self.tables.get(*parent)
+        return registers is not None and registers.get(relation.name) == key
+
+    def _nodes(self, row: str) -> Iterator[Node]:
+        label, _, text = row.partition(":")
+        key = node_key(text)
+        for layer in self.plan.layers.values():
+            if _label(layer.model) == label and (layer.name, key) in self.tables:
+                yield layer.name, key
+
+    def _touch(self, node: Node) -> None:
+        if ("own", *node) in self._done:
+            return
+        self._done.add(("own", *node))
+        self._own.setdefault(node[0], set()).add(node[1])
+        for relation in self.plan.layers[node[0]].relations.values():
+            if len(relation.steps) > 1:
+                self._list(node, relation)
+
+    def _list(self, parent: Node, relation: Relation) -> None:
+        if ("list", *parent, relation.name) not in self._done:
+            self._done.add(("list", *parent, relation.name))
+            self._lists.setdefault((parent[0], relation.name), set()).add(parent[1])
+
+    @property
+    def queries(self) -> int:
+        """How many queries the marked nodes and lists will take, at the least."""
+        return len(self._lists) + sum(1 + len(self.plan.layers[name].lookups) for name in self._own)
+
+    # Reading
+
+    def read(self) -> None:
+        """Reads all that was marked, and what that shows to be touched too."""
+        while (self._own or self._lists) and not self.gone:
+            own, self._own = self._own, {}
+            for name, keys in own.items():
+                self._read_own(self.plan.layers[name], keys)
+            lists, self._lists = self._lists, {}
+            for (name, relation), keys in lists.items():
+                layer = self.plan.layers[name]
+                self._read_lists(layer, layer.relations[relation], keys)
+        for name, rows in self._entering.items():
+            self.reader.below(self.plan.layers[name], rows)
+            self.projector.deep(self.forest, name, rows, self._known)
+        self.fresh = {node for node in self.forest.nodes if node not in self.tables}
+
+    def _known(self, node: Node) -> bool:
+        return node in self.tables and node not in self.missing
+
+    def _read_own(self, layer: PlannedLayer, keys: set[str]) -> None:
+        chains = [] if len(keys) > MANY else list(self._chains(layer, keys))
+        rows = self.reader.rows(layer, keys.union(*(chain[2] for chain in chains)))
+        place = {node_key(row.pk): number for number, row in enumerate(rows)}
+        changed = [row for row in rows if node_key(row.pk) in keys]
+        if self._renamed(layer, changed):
+            self.missing.add(self.root)
+        self.missing.update((layer.name, key) for key in keys if key not in place)
+        if self.gone:
+            return
+        self.reader.prepare(layer, changed)
+        for row in changed:
+            self._project_own(layer, row)
+        self._fetch_targets(layer, changed)
+        for key in keys - place.keys():
+            self._let_go((layer.name, key))
+        for parent, relation, chain, key in chains:
+            if key not in place:
+                continue
+            there = [place[key] for key in chain if key in place]
+            if len(there) < len(chain) or there != sorted(there):
+                self._list(parent, relation)
+        self._check_parents(layer, changed, by_place=len(keys) <= MANY)
+
+    def _renamed(self, layer: PlannedLayer, rows: list[Model]) -> bool:
+        """Whether the root row has another lookup value by now, and is another document's."""
+        roots = (row for row in rows if (layer.name, node_key(row.pk)) == self.root)
+        return any(self.plan.anchor.document_name(row) != self.document for row in roots)
+
+    def _chains(self, layer: PlannedLayer, keys: set[str]) -> Iterator[tuple[Node, Relation, list[str], str]]:
+        """For each list that a changed row stands in: the row between its neighbours.
+
+        The others are in order; if each changed row is between its neighbours in the database too, the list is.
+        """
+        for parent_layer, relation in self.plan.holding(layer.name):
+            if not relation.checkable:
+                continue
+            table = f"{parent_layer.name}.{relation.name}"
+            for key in keys:
+                for root, parent, _ in self.tables.holders.get((layer.name, key), ()):
+                    if root == table:
+                        yield (
+                            (parent_layer.name, parent),
+                            relation,
+                            self.tables.around(table, parent, key),
+                            key,
+                        )
+
+    def _project_own(self, layer: PlannedLayer, row: Model) -> None:
+        node = (layer.name, node_key(row.pk))
+        self._rows[node] = row
+        registers = self.projector.own(self.forest, layer, row)
+        before = self.tables.get(*node) or {}
+        for relation in layer.relations.values():
+            if relation.pk_column is None and relation.name in before:
+                registers[relation.name] = before[relation.name]
+
+    def _fetch_targets(self, layer: PlannedLayer, rows: list[Model]) -> None:
+        """Rows that a changed foreign key points at and that are not in the document yet."""
+        for relation in layer.relations.values():
+            if relation.pk_column is None:
+                continue
+            lacking = []
+            for row in rows:
+                registers = self.forest.nodes[layer.name, node_key(row.pk)]
+                key = registers.get(relation.name)
+                if key is not None and not self._known((relation.child, key)):
+                    lacking.append(row)
+            self.reader.relation(relation, lacking)
+            for row in lacking:
+                registers = self.forest.nodes[layer.name, node_key(row.pk)]
+                self._enter(relation, self.projector.relate(self.forest, registers, layer, relation, row))
+
+    def _enter(self, relation: Relation, children: list[Model]) -> None:
+        for child in children:
+            if not self._known((relation.child, node_key(child.pk))):
+                self._entering.setdefault(relation.child, []).append(child)
+
+    def _let_go(self, node: Node) -> None:
+        """The row is not there any more: whoever refers to it is read again, or simply loses it."""
+        for root, key, name in self.tables.holders.get(node, ()):
+            holder = self.plan.layers.get(root)
+            if holder is None:
+                self._leave(root, key, name)
+            elif holder.relations[name].pk_column is not None:
+                self._done.discard(("own", root, key))
+                self._touch((root, key))
+            else:
+                self._list((root, key), holder.relations[name])
+
+    def _leave(self, table: str, parent: str, child: str) -> None:
+        layer, relation = self._relation_of(table)
+        if relation.checkable:
+            self._dropped.add((table, parent, child))
+        else:
+            self._list((layer.name, parent), relation)
+
+    def _relation_of(self, table: str) -> tuple[PlannedLayer, Relation]:
+        name, _, relation = table.rpartition(".")
+        return self.plan.layers[name], self.plan.layers[name].relations[relation]
+
+    def _check_parents(self, layer: PlannedLayer, rows: list[Model], *, by_place: bool) -> None:
+        """Do the rows still stand where their own columns say, and only there?"""
+        for parent_layer, relation in self.plan.holding(layer.name):
+            link = _link(relation)
+            for row in rows:
+                key = node_key(row.pk)
+                parents = self._parents(parent_layer, relation, (layer.name, key))
+                if link is not None:
+                    self._check_parent(parent_layer, relation, key, parents, link.owner_of(row))
+                if relation.many and not (relation.checkable and by_place):
+                    for parent in parents:
+                        self._list((parent_layer.name, parent), relation)
+
+    def _parents(self, layer: PlannedLayer, relation: Relation, child: Node) -> set[str]:
+        table = f"{layer.name}.{relation.name}" if relation.many else layer.name
+        name = child[1] if relation.many else relation.name
+        holders = self.tables.holders.get(child, ())
+        return {key for root, key, held in holders if root == table and held == name}
+
+    def _check_parent(
+        self, layer: PlannedLayer, relation: Relation, child: str, parents: set[str], owner: str | None
+    ) -> None:
+        wanted = (
+            node_key(owner.partition(":")[2])
+            if owner and owner.partition(":")[0] == _label(layer.model)
+            else None
+        )
+        for parent in parents - {wanted}:
+            if relation.many:
+                self._leave(f"{layer.name}.{relation.name}", parent, child)
+            else:
+                self._list((layer.name, parent), relation)
+        if wanted is not None and wanted not in parents and (layer.name, wanted) in self.tables:
+            self._list((layer.name, wanted), relation)
+
+    def _read_lists(self, layer: PlannedLayer, relation: Relation, keys: set[str]) -> None:
+        keys = {key for key in keys if (layer.name, key) not in self.missing}
+        rows = [self._rows[layer.name, key] for key in keys if (layer.name, key) in self._rows]
+        unread = [key for key in keys if (layer.name, key) not in self._rows]
+        if unread:
+            bare = len(relation.steps) == 1 and _needs_key_only(relation)
+            rows += self.reader.bare(layer, unread) if bare else self.reader.rows(layer, unread)
+        self.reader.relation(relation, rows)
+        for row in rows:
+            node = (layer.name, node_key(row.pk))
+            if node not in self.forest.nodes:
+                self.forest.nodes[node] = dict(self.tables.get(*node) or {})
+            self._enter(
+                relation, self.projector.relate(self.forest, self.forest.nodes[node], layer, relation, row)
+            )
+
+    # Putting in
+
+    def merge(self) -> None:
+        """Changes the tables; everything is emptied if the root row is gone."""
+        if self.gone:
+            self.tables.replace(Forest(), None)
+            return
+        for table, parent, child in self._dropped:
+            entries = self.tables.get(table, parent)
+            if entries is not None and (table, parent) not in self.forest.lists:
+                self.tables.put(table, parent, {key: order for key, order in entries.items() if key != child})
+        self.tables.merge(self.forest, self.root)
+
+
+def _label(model: type[Model]) -> str:
+    return base_model(model)._meta.label_lower
+
+
+def _depends(layer: PlannedLayer, via: str) -> bool:
+    return any(step.via == via for dependency in layer.dependencies for step in dependency.steps)
+
+
+def _link(relation: Relation) -> Link | None:
+    """The child's own column that makes it a child, if it is one."""
+    if len(relation.steps) != 1:
+        return None
+    step = relation.steps[0]
+    links: Any = links_of(step)
+    return links[0] if len(links) == 1 and not step.field.many_to_many else None
+
+
+def _needs_key_only(relation: Relation) -> bool:
+    step = relation.steps[0]
+    if step.field.many_to_many:
+        return True
+    key = getattr(step.field, "field", None)
+    return bool(step.via and key is not None and getattr(key.target_field, "primary_key", False))

@@ -1,0 +1,121 @@
+"""This process's copy of a log: the Yjs document, where in the log it stands, and its tables once they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pycrdt import Doc, Map, merge_updates
+
+from rxcrdt import layout
+from rxcrdt.layers import Plan
+from rxcrdt.lineage import kill_set, older_lineages, read_state_vector
+from rxcrdt.projection import Node
+from rxcrdt.tables import Content, Patch, Tables
+from rxcrdt.values import Json
+from ydoc_store import Entry, Log, Position
+
+__all__ = ["Replica"]
+
+EMPTY_STATE = b"\x00"
+
+
+class Replica:
+    """Only holds what is in the log, but between ``write`` and ``appended``. Not locked: its owner does that."""
+
+    def __init__(self, plan: Plan, log: Log):
+        self.plan = plan
+        self.position = Position(log.epoch, log.at)
+        self.doc: Doc[Any] = layout.new_doc(log.epoch)
+        self._tables: Tables | None = None
+        self._encoded: bytes | None = None
+        self.doc.apply_update(log.snapshot)
+        self.root: Node | None = layout.root_node(self.doc)
+        self.apply(log.entries)
+
+    @property
+    def tables(self) -> Tables:
+        """The content as dictionaries; made at the first use, for a process that only reads needs none."""
+        if self._tables is None:
+            self._tables = Tables(self.plan, {})
+            self._tables = Tables(self.plan, layout.read(self.doc, self._tables.content))
+        return self._tables
+
+    # What others wrote
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Takes entries that follow ``position``."""
+        if not entries:
+            return
+        for entry in entries:
+            if entry.position != Position(self.position.epoch, self.position.sequence + 1):
+                raise ValueError(f"the entry {entry.position} does not follow {self.position}")
+            if self._tables is None:
+                self.doc.apply_update(entry.update)
+            else:
+                self._apply_to_tables(self._tables, entry.update)
+            self.position = entry.position
+        self._changed()
+
+    def _changed(self) -> None:
+        self._encoded = None
+        self.root = layout.root_node(self.doc)
+
+    def _apply_to_tables(self, tables: Tables, update: bytes) -> None:
+        touched: set[tuple[str, str]] = set()
+        watched = [(name, self.doc.get(name, type=Map)) for name in tables.content]
+        subscriptions = [(table, table.observe_deep(_noting(name, touched))) for name, table in watched]
+        try:
+            self.doc.apply_update(update)
+        finally:
+            for table, subscription in subscriptions:
+                table.unobserve(subscription)
+        for name, key in touched:
+            table = self.doc.get(name, type=Map)
+            tables.put(name, key, layout.read_map(table[key]) if key in table else None)
+            tables.forget((name, key))
+        tables.settle()
+
+    # What this process writes
+
+    def write(self, patches: Iterable[Patch], meta: dict[str, Json]) -> bytes | None:
+        """The update that changes the document so; None if it changes nothing. ``appended`` has to follow.
+
+        Where it raises, or the log does not take the update, this replica is of no use any more.
+        """
+        return layout.write(self.doc, patches, meta)
+
+    def appended(self, position: Position) -> None:
+        if position != self.position:
+            self.position = position
+            self._changed()
+        if self._tables is not None:
+            self._tables.settle()
+
+    def content(self) -> tuple[Content, dict[str, Json]]:
+        """All tables, and what the document says of itself: what ``denormalize`` takes."""
+        return self.tables.content, layout.read_root(self.doc, layout.META)
+
+    # What clients lack
+
+    def state(self) -> bytes:
+        return self.doc.get_state()
+
+    def lacking(self, state_vector: bytes) -> bytes:
+        """The update for one who has ``state_vector``: what is new, and the end of every older lineage in it."""
+        if state_vector == EMPTY_STATE:
+            if self._encoded is None:
+                self._encoded = self.doc.get_update()
+            return self._encoded
+        old = older_lineages(read_state_vector(state_vector), read_state_vector(self.doc.get_state()))
+        update = self.doc.get_update(state_vector)
+        return merge_updates(update, kill_set(old)) if old else update
+
+
+def _noting(name: str, touched: set[tuple[str, str]]) -> Any:
+    def note(events: list[Any]) -> None:
+        for event in events:
+            keys = event.path[:1] or event.keys
+            touched.update((name, key) for key in keys)
+
+    return note

@@ -1,0 +1,83 @@
+"""The document as nested data, and whether it says what the serializer does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.db import connections
+from rest_framework.renderers import JSONRenderer
+
+from rxcrdt import conf, documents, layout
+from rxcrdt.anchors import Anchor
+from rxcrdt.context import projecting, projection_context
+from rxcrdt.denormalize import denormalize
+from rxcrdt.document import project
+from rxcrdt.exceptions import DocumentGone
+from rxcrdt.layers import plan
+from rxcrdt.names import log_name
+from rxcrdt.projection import Forest, Node
+from rxcrdt.registry import registry
+from rxcrdt.replica import Replica
+from rxcrdt.tables import Tables
+from rxcrdt.values import Json, difference
+
+__all__ = ["compare", "serialized", "snapshot"]
+
+
+def snapshot(name: str, pk: Any) -> dict[str, Json]:
+    """The document ``name``/``pk`` as the nested data that its serializer gives.
+
+    Builds and stores it if the store has none. Inside ``atomic()`` nothing is written to the store: a document
+    that it lacks is projected from what the transaction sees. DocumentGone if there is no such row.
+    """
+    document = f"{name}/{pk}"
+    anchor, value = registry.resolve(document)
+    if connections[anchor.base_queryset().db].in_atomic_block:
+        return _without_writing(anchor, document, value)
+    kept = documents.open(document)
+    try:
+        kept.catch_up()
+        return _state(kept.name, kept.content())
+    finally:
+        documents.close(kept)
+
+
+def _state(document: str, content: Any) -> dict[str, Json]:
+    state = denormalize(*content)
+    if state is None:
+        raise DocumentGone(f"The row of {document} does not exist any more.")
+    return state
+
+
+def _without_writing(anchor: type[Anchor], document: str, value: str) -> dict[str, Json]:
+    current = plan(anchor)
+    log = conf.store().load(str(log_name(current, document)))
+    if log is not None:
+        replica = Replica(current, log)
+        if replica.root is not None:
+            return _state(document, replica.content())
+    root, forest = project(anchor, document, value, anchor.base_queryset().db)
+    return _state(document, _content(anchor, document, root, forest))
+
+
+def _content(anchor: type[Anchor], document: str, root: Node | None, forest: Forest) -> Any:
+    current = plan(anchor)
+    tables = Tables(current, {})
+    tables.replace(forest, root)
+    return tables.content, layout.describe(current, document, root)
+
+
+def serialized(name: str, pk: Any) -> dict[str, Json]:
+    """What the anchor's unmodified serializer gives for the row now, as JSON. DocumentGone if there is no such row."""
+    anchor, value = registry.resolve(f"{name}/{pk}")
+    with projecting():
+        view = anchor(kwargs={anchor.lookup_field: value})
+        serializer = view.get_serializer_class()(view.find(), context=projection_context(anchor))
+        data: dict[str, Json] = json.loads(JSONRenderer().render(serializer.data))
+    return data
+
+
+def compare(name: str, pk: Any) -> str | None:
+    """The first place where the document differs from its serializer, or None."""
+    return difference(snapshot(name, pk), serialized(name, pk))

@@ -1,0 +1,89 @@
+"""Which models the anchors watch, and by which columns their rows belong to others: what ``tracking`` listens to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from django.apps import apps
+from django.db.models import ForeignKey, Model
+
+from rxcrdt.anchors import Anchor
+from rxcrdt.exceptions import ConfigurationError
+from rxcrdt.keys import base_model
+from rxcrdt.layers import Plan, plan
+from rxcrdt.paths import Hop, Link, links_of
+
+__all__ = ["Watched", "watch"]
+
+logger = logging.getLogger("rxcrdt.tracking")
+
+
+@dataclass(slots=True)
+class Watched:
+    """``rows``: models whose rows documents may show. ``links``: by model, the columns that make its rows part of
+    others. ``through``: by an M2M relation's through model, the two models it joins."""
+
+    rows: set[type[Model]] = field(default_factory=set)
+    links: dict[type[Model], tuple[Link, ...]] = field(default_factory=dict)
+    through: set[type[Model]] = field(default_factory=set)
+
+    @property
+    def models(self) -> set[type[Model]]:
+        """All models whose saves and deletes are listened to: proxies, parents and children among them."""
+        return self.rows | self.links.keys()
+
+
+def watch(anchors: Iterable[type[Anchor]]) -> Watched:
+    """What the plans of ``anchors`` need to hear of. An anchor that cannot be planned is left out; checks name it."""
+    bases: set[type[Model]] = set()
+    links: set[Link] = set()
+    watched = Watched()
+    for anchor in anchors:
+        try:
+            current = plan(anchor)
+        except ConfigurationError:
+            logger.exception("%s is not anchored: its saves will not be seen.", anchor.__qualname__)
+            continue
+        for step in _steps(current):
+            bases.add(base_model(step.model))
+            links.update(links_of(step))
+            if step.field.many_to_many:
+                watched.through.add(_through(step))
+        bases.update(base_model(layer.model) for layer in current.layers.values())
+        links.update(_opaque_links(current))
+    for model in apps.get_models(include_auto_created=True):
+        if base_model(model) in bases:
+            watched.rows.add(model)
+        own = tuple(link for link in links if issubclass(model, link.model))
+        if own:
+            watched.links[model] = own
+    return watched
+
+
+def _steps(current: Plan) -> Iterator[Hop]:
+    for layer in current.layers.values():
+        for relation in layer.relations.values():
+            yield from relation.steps
+        for dependency in layer.dependencies:
+            yield from dependency.steps
+
+
+def _through(step: Hop) -> type[Model]:
+    through: type[Model] = getattr(step.field, "through", None) or step.field.remote_field.through
+    return through
+
+
+def _opaque_links(current: Plan) -> Iterator[Link]:
+    """For lists out of a property: any foreign key from the child to a layer's model may be what it filters by."""
+    owners = {base_model(layer.model) for layer in current.layers.values()}
+    for layer in current.layers.values():
+        for relation in layer.relations.values():
+            if not relation.opaque:
+                continue
+            model = current.layers[relation.child].model
+            for key in model._meta.get_fields():
+                if isinstance(key, ForeignKey) and base_model(key.related_model) in owners:  # type: ignore[arg-type]
+                    via = f"{model._meta.label_lower}.{key.name}"
+                    yield Link(via=via, model=model, target=key.related_model, column=key.attname)  # type: ignore[arg-type]
