@@ -85,7 +85,8 @@ def running_postgresql() -> Iterator[str]:
 
 
 def _initialize(initdb: Path, data: Path, owner: str | None) -> None:
-    command = [initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+    command = [str(initdb), "-D", str(data), "-U", "postgres", "-A", "trust"]
+    command += ["-E", "UTF8", "--locale=C", "--no-sync"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, user=owner, cwd=data.parent)
     if done.returncode:
         raise ServerDidNotStart(f"initdb failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

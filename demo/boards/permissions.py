@@ -21,4 +21,4 @@ class IsBoardMember(BasePermission):
 
     def has_object_permission(self, request: Request, view: Any, obj: Board) -> bool:
         """A member of this board."""
-        return obj.members.filter(pk=request.user.pk).exists()
+        return request.user.is_authenticated and obj.members.contains(request.user)

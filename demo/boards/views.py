@@ -28,6 +28,7 @@ def board_page(request: HttpRequest, pk: str) -> HttpResponse:
 
 def _page(request: HttpRequest, pk: str | None) -> HttpResponse:
     user = request.user
+    assert user.is_authenticated
     boards = Board.objects.filter(members=user.pk).values("id", "name")
     person = {"id": user.pk, "name": user.get_full_name() or user.get_username(), "staff": user.is_staff}
     return render(
