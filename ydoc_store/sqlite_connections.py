@@ -144,7 +144,7 @@ class Connections:
         finally:
             with self._changed:
                 self._lent -= 1
-                if self._paused:
+                if self._lent == 0:
                     self._changed.notify_all()
 
     @contextmanager
