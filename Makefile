@@ -14,6 +14,7 @@ STAMPS := .make
 # No package here needs its install script.
 NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 NODE_MINIMUM := 20
+NODE_TESTS := $(patsubst %/package.json,%,$(wildcard demo/page/package.json tests/node/package.json))
 
 # 3.12 and 3.11 come first: some of the tests' wheels do not exist for 3.13.
 PYTHON ?= $(shell for python in python3.12 python3.11 python3 python3.13 python; do \
@@ -51,8 +52,8 @@ test-python: $(STAMPS)/test ## pytest on SQLite, then what talks to a database o
 	RXCRDT_TEST_DATABASE=postgresql $(BIN)/pytest $(PYTEST_ARGS) $(wildcard tests/integration)
 
 .PHONY: test-node
-test-node: $(STAMPS)/test $(patsubst %package.json,%node_modules/.installed,$(wildcard tests/node/package.json)) ## Stock Yjs clients against a real server
-	@if [ -f tests/node/package.json ]; then cd tests/node && PYTHON=$(BIN)/python npm test; fi
+test-node: $(STAMPS)/test $(NODE_TESTS:=/node_modules/.installed) ## Node: the page's tables, and stock Yjs clients against a real server
+	@set -e; for folder in $(NODE_TESTS); do (cd $$folder && PYTHON=$(BIN)/python npm test); done
 
 .PHONY: test-browser
 test-browser: $(STAMPS)/test demo/page/dist/page.js tests/acceptance/node_modules/.installed ## The demo in headless Chromium
