@@ -9,8 +9,7 @@ from io import StringIO
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.management import CommandError, call_command
-from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
+from django.test import Client, override_settings
 from rest_framework.renderers import JSONRenderer
 from rest_framework.test import APIRequestFactory
 
@@ -78,11 +77,8 @@ def test_a_new_task_goes_to_the_end_of_its_column() -> None:
 def test_only_members_may_see_a_board() -> None:
     board, permission = Board.objects.get(name="Office move"), IsBoardMember()
     request = APIRequestFactory().get("/")
-    for user, may in (
-        (User.objects.get(username="leila"), True),
-        (User.objects.get(username="jonas"), False),
-    ):
-        request.user = user
+    for name, may in (("leila", True), ("jonas", False)):
+        request.user = User.objects.get(username=name)
         assert permission.has_permission(request, None)
         assert permission.has_object_permission(request, None, board) is may
     request.user = AnonymousUser()
@@ -91,8 +87,8 @@ def test_only_members_may_see_a_board() -> None:
 
 @pytest.mark.usefixtures("seeded")
 @pytest.mark.urls("project.urls")
-def test_the_page_is_for_people_who_are_signed_in(client: Client, settings: SettingsWrapper) -> None:
-    settings.LOGIN_URL, settings.LOGIN_REDIRECT_URL = "login", "home"
+@override_settings(LOGIN_URL="login", LOGIN_REDIRECT_URL="home")
+def test_the_page_is_for_people_who_are_signed_in(client: Client) -> None:
     board = Board.objects.get(name="Website relaunch")
     assert client.get("/").headers["Location"] == "/login/?next=/"
     login = client.post("/login/", {"username": "jonas", "password": "demo", "next": "/"})
