@@ -26,9 +26,12 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python3.13 python;
 .PHONY: demo
 demo: $(STAMPS)/demo demo/page/dist/page.js ## Start the demo: a project board, live (HOST=, PORT=)
 	@cd demo && $(BIN)/python manage.py migrate --verbosity 0 && $(BIN)/python manage.py seed --if-empty
-	@cd demo && $(BIN)/python manage.py addresses --host $(HOST) --port $(PORT)
-	@cd demo && DEMO_HOST=$(HOST) exec $(BIN)/python -m uvicorn project.asgi:application --host $(HOST) --port $(PORT) \
-		--ws websockets-sansio --ws-per-message-deflate false --loop uvloop --log-level warning
+	@printf '\n  Board   http://%s:%s/         sign in with one click, as several people in several browsers\n' $(HOST) $(PORT)
+	@printf '  Admin   http://%s:%s/admin/   name: mira, password: demo\n\n' $(HOST) $(PORT)
+	@printf '  Save a task in the admin and watch the board. Control-C ends the demo.\n\n'
+	@cd demo && DEMO_HOST=$(HOST) exec $(BIN)/python -m uvicorn project.asgi:application \
+		--host $(HOST) --port $(PORT) --ws websockets-sansio --ws-per-message-deflate false \
+		--loop uvloop --log-level warning
 
 .PHONY: test
 test: lint types test-python test-node test-browser ## Run everything: ruff, mypy, pytest, Node and browser tests
