@@ -381,6 +381,12 @@ class Document:
                 conf.store().remove_rows(self.log, indexed - rows)
             self._append(lease, replica, root)
 
+    def discard(self) -> None:
+        """Deletes the log: the next one to open the document builds it anew."""
+        with self._exclusive():
+            conf.store().delete(self.log)
+            self._drop()
+
     # Into the log
 
     def _begin(self, lease: Lease, root: Node, forest: Forest, rows: set[str]) -> None:
@@ -415,7 +421,7 @@ class Document:
             replica.appended(position)
             self._told = position, replica.state()
             self._tell(replica, update)
-        relay.publish(self.name, Entry(position=position, update=update))
+        relay.publish(self.log, Entry(position=position, update=update))
         self._count(update)
 
     def _append_once(self, expect: Position, update: bytes, lease: Lease) -> Position:

@@ -97,6 +97,7 @@ class Refresh:
                 ):
                     self._list(node, relation)
             self._touch_dependent(node, link.via)
+            self._mark_holders(node, link.via)
         if link.child is not None:
             self._mark_opaque(link.child.partition(":")[0])
         for node in tuple(self.tables.dependents.get(link.owner, ())):
@@ -105,6 +106,14 @@ class Refresh:
             if _depends(layer, link.via):
                 for node in self.tables.unsourced(layer.name):
                     self._touch(node)
+
+    def _mark_holders(self, node: Node, via: str) -> None:
+        """An M2M relation was changed from the child's side: the lists that it stands in are read again."""
+        for root, parent, _ in self.tables.holders.get(node, ()):
+            if root not in self.plan.layers:
+                layer, relation = self._relation_of(root)
+                if via in relation.vias and relation.steps[-1].field.many_to_many:
+                    self._list((layer.name, parent), relation)
 
     def _touch_dependent(self, node: Node, via: str) -> None:
         if _depends(self.plan.layers[node[0]], via):
@@ -218,8 +227,8 @@ class Refresh:
     def _project_own(self, layer: PlannedLayer, row: Model) -> None:
         node = (layer.name, node_key(row.pk))
         self._rows[node] = row
+        before = self.forest.nodes.get(node) or self.tables.get(*node) or {}
         registers = self.projector.own(self.forest, layer, row)
-        before = self.tables.get(*node) or {}
         for relation in layer.relations.values():
             if relation.pk_column is None and relation.name in before:
                 registers[relation.name] = before[relation.name]

@@ -75,8 +75,14 @@ def _deleted(sender: type[Model], instance: Model, using: str, **_: Any) -> None
 
 
 def _moving(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
-    """A through row that is saved again may leave the rows that it joined: nothing else remembers them."""
-    _note(using, lambda: _of_joined(sender, instance, using))
+    """A through row that is saved again may leave the rows that it joined: nothing else remembers them.
+
+    What it leaves waits on the instance for the ``post_save``: without a transaction, now is before the save.
+    """
+    try:
+        instance._rxcrdt_left = _of_joined(sender, instance, using)  # type: ignore[attr-defined]
+    except Exception:
+        logger.exception("What %r was joined to before is not known; see RXCRDT['RECONCILE_SECONDS'].", instance)
 
 
 def _related(
@@ -93,7 +99,7 @@ def _related(
 
 
 def _of_row(sender: type[Model], instance: Model, *, gone: bool) -> Changes:
-    changes = Changes()
+    changes = instance.__dict__.pop("_rxcrdt_left", None) or Changes()
     row = row_key(sender, instance.pk)
     if sender in _watched.rows:
         (changes.gone if gone else changes.saved).add(row)

@@ -84,11 +84,14 @@ def same(one: Json, other: Json) -> bool:
 def difference(found: Json, expected: Json, path: str = "") -> str | None:
     """The first place where two JSON values differ, or None. ``true``, ``1`` and ``1.0`` are three values.
 
-    One exception: where ``expected`` holds an integral float, an equal ``int`` is no difference, for
-    a document's numbers are JavaScript's, which has one kind of them only.
+    Two exceptions, for a document's numbers are JavaScript's: where ``expected`` holds an integral float, an
+    equal ``int`` is no difference; beyond 2**53 an integer is the nearest double.
     """
-    if isinstance(expected, float) and type(found) is int:
-        return None if float(found) == expected else f"{path or 'root'}: {found!r}, expected {expected!r}"
+    if type(expected) in (int, float) and type(found) in (int, float):
+        exact = type(found) is float and type(expected) is int and abs(expected) <= LARGEST_EXACT
+        if not exact and float(found) == float(expected):
+            return None
+        return f"{path or 'root'}: {found!r}, expected {expected!r}"
     if type(found) is not type(expected):
         return f"{path or 'root'}: {found!r}, expected {expected!r}"
     if isinstance(expected, dict):

@@ -32,3 +32,18 @@ def child_environment(transactional_db: None) -> dict[str, str]:
         "RXCRDT_TEST_DATABASE": database_url(connection.settings_dict),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "demo")]),
     }
+
+
+@pytest.fixture(autouse=True)
+def _own_documents() -> Iterator[None]:
+    """Every test begins with an empty store and with no document in memory, and leaves nothing to be retried."""
+    from rxcrdt import conf, documents
+    from rxcrdt.backlog import backlog
+    from ydoc_store import open_store
+
+    documents.forget_all()
+    backlog.forget()
+    with open_store(conf.settings().store) as store:
+        conf.use_store(store)
+        yield
+        conf.use_store(None)

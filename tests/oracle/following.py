@@ -1,0 +1,50 @@
+"""Somebody who has seen nothing but a document's first answer and the updates after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pycrdt import Doc
+
+from rxcrdt import documents, layout
+from rxcrdt.denormalize import denormalize
+from rxcrdt.layers import plan
+from rxcrdt.tables import Tables
+from rxcrdt.values import Json
+from ydoc_store import Position
+
+__all__ = ["Follower"]
+
+
+class Follower:
+    """Applies what it is told, in the order it is told, and notes every update."""
+
+    def __init__(self, name: str):
+        self.document = documents.open(name)
+        self.updates: list[bytes] = []
+        self.positions: list[Position] = []
+        self.is_gone = False
+        self.doc: Doc[Any] = layout.new_doc(1)
+        self.document.subscribe(self)
+        self.document.answer(b"\x00", self._apply)
+
+    def _apply(self, update: bytes) -> None:
+        self.updates.append(update)
+        self.doc.apply_update(update)
+
+    def deliver(self, position: Position, update: bytes) -> None:
+        self.positions.append(position)
+        self._apply(update)
+
+    def gone(self) -> None:
+        self.is_gone = True
+
+    @property
+    def state(self) -> dict[str, Json] | None:
+        meta = layout.read_root(self.doc, layout.META)
+        roots = Tables(plan(self.document.anchor), {}).content
+        return denormalize(layout.read(self.doc, roots), meta)
+
+    def close(self) -> None:
+        self.document.unsubscribe(self)
+        documents.close(self.document)
