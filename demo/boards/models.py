@@ -46,9 +46,7 @@ class Ordered(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Puts a row without a place behind its last sibling."""
         if not self.position:
-            siblings = type(self)._default_manager.filter(
-                **{self.siblings_of: getattr(self, self.siblings_of)}
-            )
+            siblings = type(self)._default_manager.filter(**{self.siblings_of: getattr(self, self.siblings_of)})
             last = siblings.order_by("position").values_list("position", flat=True).last()
             self.position = generate_key_between(last or None, None)
         super().save(*args, **kwargs)

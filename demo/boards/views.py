@@ -31,9 +31,7 @@ def _page(request: HttpRequest, pk: str | None) -> HttpResponse:
     assert user.is_authenticated
     boards = Board.objects.filter(members=user.pk).values("id", "name")
     person = {"id": user.pk, "name": user.get_full_name() or user.get_username(), "staff": user.is_staff}
-    return render(
-        request, "boards/page.html", {"start": {"user": person, "board": pk, "boards": list(boards)}}
-    )
+    return render(request, "boards/page.html", {"start": {"user": person, "board": pk, "boards": list(boards)}})
 
 
 class Login(LoginView):

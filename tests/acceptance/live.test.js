@@ -26,10 +26,10 @@ after(async () => {
 });
 
 /** All pages show it within a second of `saved`, without a reload. */
-async function assertSeenInTime(saved, sightings) {
-  for (const at of await Promise.all(sightings)) {
-    assert.ok(at - saved < A_SECOND, `seen ${Math.round(at - saved)} ms after it was saved`);
-  }
+async function assertSeenInTime(t, saved, sightings) {
+  const delays = (await Promise.all(sightings)).map((at) => Math.round(at - saved));
+  t.diagnostic(`seen after ${delays.join(", ")} ms`);
+  for (const delay of delays) assert.ok(delay < A_SECOND, `seen ${delay} ms after it was saved`);
   for (const page of pages) assert.equal(await wasReloaded(page), false);
 }
 
@@ -37,7 +37,7 @@ async function taskNamed(title) {
   return Number((await demo.shell(`print(Task.objects.get(title=${JSON.stringify(title)}).pk)`)).printed);
 }
 
-test("a task saved in the admin is on all open pages within a second", async () => {
+test("a task saved in the admin is on all open pages within a second", async (t) => {
   const pk = await taskNamed("Dark mode");
   const admin = await mira.context().newPage();
   await admin.goto(`${demo.url}/admin/boards/task/${pk}/change/`);
@@ -46,24 +46,25 @@ test("a task saved in the admin is on all open pages within a second", async () 
 
   const sightings = pages.map((page) => seen(page, pk, "Dark mode, by popular demand"));
   const answered = admin.waitForResponse((response) => response.request().method() === "POST");
+  const clicked = Date.now(); // the second includes what the admin does before it saves
   await admin.getByRole("button", { name: "Save", exact: true }).click();
   assert.equal((await answered).status(), 302);
 
-  await assertSeenInTime(Date.now(), sightings);
+  await assertSeenInTime(t, clicked, sightings);
   await jonas.locator(`[data-task="${pk}"]`).getByLabel("Aiko Tanabe").waitFor();
   await screenshot(jonas, "desktop");
   await screenshot(phone, "phone");
   await admin.close();
 });
 
-test("a task saved in another process is on all open pages within a second", async () => {
+test("a task saved in another process is on all open pages within a second", async (t) => {
   const pk = await taskNamed("Checkout in one page");
   const sightings = pages.map((page) => seen(page, pk, "Checkout on one page"));
   const { at } = await demo.shell(`task = Task.objects.get(pk=${pk}); task.title = "Checkout on one page"; task.save()`);
-  await assertSeenInTime(at, sightings);
+  await assertSeenInTime(t, at, sightings);
 });
 
-test("a new task, its checklist and its labels appear on all open pages within a second", async () => {
+test("a new task, its checklist and its labels appear on all open pages within a second", async (t) => {
   const title = "Opening hours at Christmas";
   const sightings = pages.map((page) => page.getByRole("heading", { name: title }).waitFor().then(() => Date.now()));
   const { at } = await demo.shell(`
@@ -74,21 +75,21 @@ with transaction.atomic():
     task.labels.set(Label.objects.filter(board=${BOARD}, name__in=["Shop", "Content"]))
     ChecklistItem.objects.create(task=task, text="Ask both shops", done=True)
     ChecklistItem.objects.create(task=task, text="Holidays in Sweden")`);
-  await assertSeenInTime(at, sightings);
+  await assertSeenInTime(t, at, sightings);
   const card = jonas.getByRole("link", { name: title });
   assert.deepEqual(await card.locator(".tag").allTextContents(), ["Content", "Shop"]);
   assert.equal(await card.locator(".ticked .fact").textContent(), "1/2");
 });
 
-test("tasks deleted by a queryset are gone from all open pages within a second", async () => {
+test("tasks deleted by a queryset are gone from all open pages within a second", async (t) => {
   const pk = await taskNamed("Reviews with photographs");
   const sightings = pages.map((page) => seen(page, pk, null));
   const { at, printed } = await demo.shell(`print(Task.objects.filter(pk=${pk}).delete()[1]["boards.Task"])`);
   assert.equal(printed, "1");
-  await assertSeenInTime(at, sightings);
+  await assertSeenInTime(t, at, sightings);
 });
 
-test("an open task stays live", async () => {
+test("an open task stays live", async (t) => {
   await jonas.getByText("Checkout on one page").click();
   await phone.locator(".column", { hasText: "In progress" }).scrollIntoViewIfNeeded();
   await phone.getByText("Checkout on one page").click();
@@ -100,7 +101,7 @@ item = task.checklist.get(text="Payment")
 item.done = True
 item.save()
 Comment.objects.create(task=task, author=User.objects.get(username="tomas"), text="I am on it.")`);
-  await assertSeenInTime(at, said);
+  await assertSeenInTime(t, at, said);
   assert.equal(await jonas.getByRole("dialog").getByText("3 of 6").count(), 1);
   await screenshot(jonas, "desktop-task");
   await screenshot(phone, "phone-task");

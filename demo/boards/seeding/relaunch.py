@@ -97,9 +97,7 @@ NEXT = (
         ),
         comments=(("jonas", 20, "Please keep the ones with umlauts, they are in printed catalogues."),),
     ),
-    todo(
-        "Pictures: serve AVIF, keep JPEG as a fallback", who="jonas", hours="6.0", labels=("Backend", "Speed")
-    ),
+    todo("Pictures: serve AVIF, keep JPEG as a fallback", who="jonas", hours="6.0", labels=("Backend", "Speed")),
 )
 
 DOING = (
