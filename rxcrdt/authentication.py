@@ -141,9 +141,7 @@ def _token(request: HttpRequest) -> str | None:
     if token is None:
         offered = request.META.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")
         named = (name.strip() for name in offered)
-        token = next(
-            (name.removeprefix(TOKEN_PROTOCOL) for name in named if name.startswith(TOKEN_PROTOCOL)), None
-        )
+        token = next((name.removeprefix(TOKEN_PROTOCOL) for name in named if name.startswith(TOKEN_PROTOCOL)), None)
     return token if token and token.isascii() and token.isprintable() else None
 
 
@@ -194,9 +192,7 @@ def _permissions(anchor: Anchor) -> list[BasePermission]:
     try:
         return anchor.get_permissions()
     except Exception as error:
-        logger.exception(
-            "The permissions of %s could not be made; nobody may open it.", type(anchor).__qualname__
-        )
+        logger.exception("The permissions of %s could not be made; nobody may open it.", type(anchor).__qualname__)
         raise Refused(CloseCode.FORBIDDEN, _FORBIDDEN) from error
 
 

@@ -163,9 +163,7 @@ class Awareness:
 
     def _check(self, owner: Owner, entry: Entry) -> None:
         others = sum(
-            len(self._present[client].entry.state)
-            for client in self._ids.get(owner, ())
-            if client != entry.client
+            len(self._present[client].entry.state) for client in self._ids.get(owner, ()) if client != entry.client
         )
         if others + len(entry.state) > self._max_bytes:
             raise MessageTooLarge(f"One connection's awareness takes more than {self._max_bytes} bytes.")
@@ -226,9 +224,7 @@ class Awareness:
         With the clock as it was, as clients do it: whoever is still there comes back with the next one.
         """
         silent = {
-            known.owner
-            for known in self._present.values()
-            if known.owner.process != process and known.heard < before
+            known.owner for known in self._present.values() if known.owner.process != process and known.heard < before
         }
         owners = [owner for owner in silent if all(self._present[c].heard < before for c in self._ids[owner])]
         return [null for owner in owners for null in self._null(owner, 0)]

@@ -69,9 +69,7 @@ class LayerLink:
         self._channel: str | None = None
         self._closed = False
         self._to_send, self._to_listen, self._to_join = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        meaning = (
-            "Other processes follow by polling (RXCRDT['POLL_SECONDS']); presence is not shared with them."
-        )
+        meaning = "Other processes follow by polling (RXCRDT['POLL_SECONDS']); presence is not shared with them."
         self._sending = Outage(logger, "Sending over the channel layer", meaning)
         self._listening = Outage(logger, "Listening to the channel layer", meaning)
 

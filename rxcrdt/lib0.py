@@ -49,9 +49,7 @@ class Reader:
         length = self.varuint()
         end = self.at + length
         if end > len(self.data):
-            raise ProtocolError(
-                f"{length} bytes were announced at byte {self.at}; {len(self.data) - self.at} came."
-            )
+            raise ProtocolError(f"{length} bytes were announced at byte {self.at}; {len(self.data) - self.at} came.")
         start, self.at = self.at, end
         return self.data[start:end]
 

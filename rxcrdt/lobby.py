@@ -70,7 +70,7 @@ class Lobby:
             if place.sockets:
                 return
             self._take_down(place)
-        place.opening.add_done_callback(lambda _: _close_later(place))
+        place.opening.add_done_callback(lambda _: _close(place))
 
     def rooms(self) -> list[Room]:
         """The rooms that are open now."""
@@ -108,17 +108,18 @@ class Lobby:
             del self._places[place.key]
 
 
-def _close_later(place: _Place) -> None:
-    if place.room is not None:
-        workers.in_background(f"{place.key} could not be closed, and stays in memory.", _close, place)
-
-
 def _close(place: _Place) -> None:
     room, document = place.room, place.document
     if room is None or document is None:
-        return
+        return  # it never opened
+    room.closed = True
     upkeep().remove(room)
     relay.leave(room.log, room)
+    workers.in_background(f"{place.key} could not be closed, and stays in memory.", _let_go, room, document)
+
+
+def _let_go(room: Room, document: Document) -> None:
+    """Takes the document's lock, which may take a while."""
     document.unsubscribe(room)
     documents.close(document)
 

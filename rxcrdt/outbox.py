@@ -84,8 +84,7 @@ class Outbox:
             self.bytes -= len(waiting.frame)
             newest.update((entry.client, entry) for entry in waiting.entries)
         self._awareness = [
-            AwarenessFrame.of(portion)
-            for portion in portions(newest.values(), max_bytes=self._awareness_bytes)
+            AwarenessFrame.of(portion) for portion in portions(newest.values(), max_bytes=self._awareness_bytes)
         ]
         self.bytes += sum(len(waiting.frame) for waiting in self._awareness)
         self._merge_at = len(self._awareness) + MERGE_AWARENESS

@@ -81,9 +81,7 @@ def _send(topic: str, kind: str, message: dict[str, Any]) -> None:
         if link is not None and conf.store().shared:
             link.send(topic, {**message, "kind": kind})
     except Exception:
-        logger.exception(
-            "Other processes were not told of a change of %s; their rooms find it by polling.", topic
-        )
+        logger.exception("Other processes were not told of a change of %s; their rooms find it by polling.", topic)
 
 
 def _connect() -> LayerLink | None:

@@ -42,6 +42,8 @@ class RoomDocument(Protocol):
     """What a room needs of a document; see ``rxcrdt.documents.Document``."""
 
     @property
+    def name(self) -> str: ...
+    @property
     def log(self) -> str: ...
     @property
     def position(self) -> Position | None: ...
@@ -66,6 +68,7 @@ class Room:
         on_lost: Callable[[Socket], None] = lambda _: None,
     ) -> None:
         self.document = document
+        self.closed = False  # everybody has left
         self._limits = limits
         self._on_gone = on_gone
         self._on_lost = on_lost
@@ -149,9 +152,7 @@ class Room:
         if self._deletes is None or not covers(self._deletes, said):
             self._deletes = self._known_deletes()
         ours = parse_state_vector(self.document.state_vector())
-        return covers(
-            self._deletes, said, ignoring=lambda client: client in older_lineages({client: 0}, ours)
-        )
+        return covers(self._deletes, said, ignoring=lambda client: client in older_lineages({client: 0}, ours))
 
     def _known_deletes(self) -> Deletes:
         """What a client that has everything is sent: deletes, unless an entry came in between."""
@@ -254,6 +255,10 @@ class Room:
     # Upkeep; in its thread ----------------------------------------------------------------------------------
 
     @property
+    def name(self) -> str:
+        return self.document.name
+
+    @property
     def log(self) -> str:
         return self.document.log
 
@@ -267,7 +272,8 @@ class Room:
     def reconcile(self, done: Callable[[], None]) -> None:
         def compare() -> None:
             try:
-                self.document.reconcile()
+                if not self.closed:
+                    self.document.reconcile()
             finally:
                 done()
 

@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final, TypeVar
 
 from django.db import close_old_connections
@@ -18,7 +18,7 @@ from django.db import close_old_connections
 from rxcrdt.conf import settings
 from rxcrdt.processes import PerProcess
 
-__all__ = ["Panic", "in_background", "run", "submit"]
+__all__ = ["Panic", "in_background", "run", "submit", "wait_for_background"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class _Pools:
     def __init__(self) -> None:
         self.sockets = ThreadPoolExecutor(settings().threads, "rxcrdt")
         self.background = ThreadPoolExecutor(BACKGROUND_THREADS, "rxcrdt-background")
+        self.waiting: set[Future[None]] = set()
 
 
 _pools = PerProcess(_Pools)
@@ -55,10 +56,19 @@ async def run(function: Callable[..., T], *args: object) -> T:
 
 def in_background(what: str, function: Callable[..., object], *args: object) -> None:
     """Runs ``function`` when there is time. If it raises, ``what`` says in the log what that means."""
+    pools = _pools()
     try:
-        _pools().background.submit(_logged, what, function, args)
+        job = pools.background.submit(_logged, what, function, args)
     except RuntimeError:  # the interpreter is going down
         logger.debug("Not done any more: %s", what)
+        return
+    pools.waiting.add(job)
+    job.add_done_callback(pools.waiting.discard)
+
+
+def wait_for_background(seconds: float) -> bool:
+    """Returns when all that ``in_background`` was given is done; False if that takes longer."""
+    return not wait(tuple(_pools().waiting), seconds).not_done
 
 
 def _job(function: Callable[..., T], args: tuple[object, ...]) -> T:
