@@ -23,9 +23,7 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
     return await asyncio.to_thread(function, *args, **kwargs)
 
 
-async def lease_in_thread(
-    store: DocStore, name: str, *, since: Position | None, seconds: float, wait: float
-) -> Lease:
+async def lease_in_thread(store: DocStore, name: str, *, since: Position | None, seconds: float, wait: float) -> Lease:
     """Lease without blocking the loop or its executor, and without leaking the lease if the caller is
     cancelled.
 

@@ -191,9 +191,7 @@ class DocStore(ABC):
     async def arelease(self, name: str, token: str) -> None:
         await in_thread(self.release, name, token)
 
-    async def abegin(
-        self, name: str, *, epoch: int, snapshot: bytes, rows: Collection[str], lease: str
-    ) -> Position:
+    async def abegin(self, name: str, *, epoch: int, snapshot: bytes, rows: Collection[str], lease: str) -> Position:
         return await in_thread(self.begin, name, epoch=epoch, snapshot=snapshot, rows=rows, lease=lease)
 
     async def aappend(
@@ -207,9 +205,7 @@ class DocStore(ABC):
         keep_lease: bool = False,
     ) -> Position:
         """As `append`. If the caller is cancelled, whether the entry is in the log is open."""
-        return await in_thread(
-            self.append, name, update, expect=expect, lease=lease, rows=rows, keep_lease=keep_lease
-        )
+        return await in_thread(self.append, name, update, expect=expect, lease=lease, rows=rows, keep_lease=keep_lease)
 
     async def acompact(self, name: str, snapshot: bytes, *, at: Position) -> None:
         await in_thread(self.compact, name, snapshot, at=at)

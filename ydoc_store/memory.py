@@ -87,9 +87,7 @@ class MemoryStore(DocStore):
     def _log_at(self, name: str, position: Position) -> _Log:
         log = self._logs.get(name)
         if log is None or not log.holds(position):
-            raise PositionLost(
-                messages.position_lost(name, position, log.head if log else None, log.at if log else 0)
-            )
+            raise PositionLost(messages.position_lost(name, position, log.head if log else None, log.at if log else 0))
         return log
 
     def load(self, name: str) -> Log | None:
@@ -179,9 +177,7 @@ class MemoryStore(DocStore):
         with self._writing():
             log = self._log_at(name, expect)
             if log.head != expect:
-                raise HeadMoved(
-                    messages.head_moved(name, expect, log.head), missed=log.since(expect.sequence)
-                )
+                raise HeadMoved(messages.head_moved(name, expect, log.head), missed=log.since(expect.sequence))
             self._add_rows(name, rows)
             log.updates.append(update)
             if not keep_lease:
@@ -240,9 +236,7 @@ class MemoryStore(DocStore):
             if (log := self._logs.get(name)) is None:
                 return Size(rows=rows)
             entry_bytes = sum(map(len, log.updates))
-            return Size(
-                entries=len(log.updates), entry_bytes=entry_bytes, snapshot_bytes=len(log.snapshot), rows=rows
-            )
+            return Size(entries=len(log.updates), entry_bytes=entry_bytes, snapshot_bytes=len(log.snapshot), rows=rows)
 
     def incarnation(self) -> str:
         with self._reading():

@@ -27,7 +27,7 @@ from ydoc_store.sqlite_file import FileConnection
 from ydoc_store.sqlite_leases import Leases
 from ydoc_store.values import Entry, Lease, Log, Position, Size
 
-_MAX_VARIABLES = 5000  # a statement; SQLite itself takes 32,766 or more since 3.32
+_MAX_VARIABLES = 512  # in one statement: a power of two; SQLite always takes 999
 _NAMES_A_PAGE = 500
 
 
@@ -62,9 +62,7 @@ class SqliteStore(DocStore):
             return None
         epoch, at, head, snapshot = found
         entries = connection.execute(sql.ENTRIES, (name, at)).fetchall()
-        return Log(
-            epoch=epoch, snapshot=snapshot, at=at, entries=self._gapless(name, epoch, at, head, entries)
-        )
+        return Log(epoch=epoch, snapshot=snapshot, at=at, entries=self._gapless(name, epoch, at, head, entries))
 
     def since(self, name: str, position: Position) -> tuple[Entry, ...]:
         with self._connections.reading() as connection:
@@ -101,11 +99,15 @@ class SqliteStore(DocStore):
         return {name: Position(epoch, head) for name, epoch, head in found}
 
     def _select_in(self, statement: str, values: Collection[str]) -> list[tuple[Any, ...]]:
-        """The rows of `statement`, whose `{marks}` take the values; many values are asked in chunks."""
+        """The rows of `statement`, whose `{marks}` take the values; many values are asked in chunks.
+
+        The last value is repeated up to a power of two, so that there are few different statements to compile.
+        """
         found: list[tuple[Any, ...]] = []
         left = iter(values)
         with self._connections.reading() as connection:
-            while chunk := tuple(islice(left, _MAX_VARIABLES)):
+            while chunk := list(islice(left, _MAX_VARIABLES)):
+                chunk += chunk[-1:] * ((1 << (len(chunk) - 1).bit_length()) - len(chunk))
                 marks = ",".join("?" * len(chunk))
                 found += connection.execute(statement.format(marks=marks), chunk).fetchall()
         return found

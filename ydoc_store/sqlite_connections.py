@@ -18,7 +18,7 @@ from ydoc_store.sqlite_errors import explain, is_busy
 from ydoc_store.sqlite_file import FileConnection, identify, open_file
 
 _MAX_IDLE = 8  # connections kept open; a burst of threads opens more, and closes them again
-_RETRY = (0.0003, 0.002)  # seconds between two attempts to become SQLite's one writer
+_RETRY = (0.0001, 0.001)  # seconds between two attempts to become SQLite's one writer
 
 
 class Connections:
@@ -47,7 +47,7 @@ class Connections:
     def reading(self) -> Iterator[FileConnection]:
         """A connection of one's own, for single statements or for a transaction that the caller begins and
         ends."""
-        with self._lending("read") as connection:
+        with self._lending("read", self._busy_seconds) as connection:
             yield connection
 
     @contextmanager
@@ -57,16 +57,17 @@ class Connections:
         `durable=False` saves the fsync: a power cut (not a crash of this process) may undo the transaction,
         and a later durable one makes it durable, too.
         """
-        with self._only_writer(), self._lending("write") as connection:
+        with self._only_writer(), self._lending("write", 0.0) as connection:
             self._begin(connection, durable)
             yield connection
             connection.execute("COMMIT")
 
     @contextmanager
-    def _lending(self, doing: str) -> Iterator[FileConnection]:
+    def _lending(self, doing: str, patience: float) -> Iterator[FileConnection]:
         with self._in_use(), self._explaining(doing):
             connection = self._idle_or_new()
             try:
+                connection.set_patience(patience)
                 yield connection
             except StoreError:  # raised by a store that did not like what it read: the connection is in order
                 if connection.in_transaction:
@@ -108,7 +109,6 @@ class Connections:
         connection.set_durable(durable)
         deadline = time.monotonic() + self._busy_seconds
         while True:
-            connection.set_patience(0.0)
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 return
@@ -162,7 +162,6 @@ class Connections:
             except IndexError:  # another thread took the last one
                 break
             if connection.identity == there:
-                connection.set_patience(self._busy_seconds)
                 return connection
             connection.close()  # the file was deleted or replaced: what we wrote there, nobody would see
         return open_file(self._path, self._busy_seconds)

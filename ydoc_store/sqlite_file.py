@@ -56,9 +56,7 @@ def open_file(path: Path, busy_seconds: float) -> FileConnection:
             connection.identity = identity
             return connection
         connection.close()  # just created, or replaced while we opened it: which file do we hold?
-    raise StoreUnavailable(
-        f"Cannot open the store {path}: the file keeps being replaced. Find out who does it."
-    )
+    raise StoreUnavailable(f"Cannot open the store {path}: the file keeps being replaced. Find out who does it.")
 
 
 def _connect(path: Path, busy_seconds: float) -> FileConnection:
@@ -127,8 +125,7 @@ def _write_ahead(connection: FileConnection, path: Path, busy_seconds: float) ->
         if mode == "wal":
             return
         raise StoreUnavailable(
-            f"The store {path} lies on a file system without shared memory, which SQLite's WAL "
-            "needs. Use a local disk."
+            f"The store {path} lies on a file system without shared memory, which SQLite's WAL needs. Use a local disk."
         )
 
 

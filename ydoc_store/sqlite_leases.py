@@ -15,7 +15,7 @@ from ydoc_store.sqlite_connections import Connections
 from ydoc_store.sqlite_file import FileConnection
 
 _ALIVE = 1.0  # seconds after which a waiter that said nothing counts as dead, and is passed over
-_POLL = 0.002  # seconds between two looks of the first in line; the others look less often
+_POLL = 0.0005  # seconds between the first looks of the first in line
 _SLOWEST_POLL = 0.02
 _CLOCK_STEP = 1.0  # a lease granted further in the future than this was granted before the clock was set back
 _FORGOTTEN = 3600.0  # seconds after which the expired lease of a process that died is no longer kept as good
@@ -46,10 +46,10 @@ class Leases:
         line = self._step_up(name, token, seconds, stay=wait > 0)
         if line.is_my_turn:
             return token
-        if wait > 0:
-            try:
-                line = self._wait(name, token, seconds, deadline, line)
-            finally:
+        try:
+            line = self._wait(name, token, seconds, deadline, line)
+        finally:
+            if wait > 0 and not line.is_my_turn:
                 self._leave(token)
         if not line.is_my_turn:
             raise LeaseTimeout(messages.lease_timeout(name, wait, line.busy))
@@ -69,9 +69,9 @@ class Leases:
 
     def _wait(self, name: str, token: str, seconds: float, deadline: float, line: _Line) -> _Line:
         """Stay in line until it is our turn and the lease is ours, or until the deadline."""
-        said_alive = time.monotonic()
+        began = said_alive = time.monotonic()
         while (left := deadline - time.monotonic()) > 0:
-            self._pause(line, left)
+            self._pause(line, time.monotonic() - began, left)
             with self._connections.reading() as connection:
                 line = self._look(connection, name, token)
             if line.is_my_turn or time.monotonic() - said_alive > _ALIVE / 2:
@@ -81,8 +81,10 @@ class Leases:
                     break
         return line
 
-    def _pause(self, line: _Line, left: float) -> None:
-        seconds = min(_POLL * (1 + line.ahead), _SLOWEST_POLL) * random.uniform(0.5, 1.5)  # noqa: S311
+    def _pause(self, line: _Line, waited: float, left: float) -> None:
+        """Longer for those further back, and for those who have waited long anyway."""
+        seconds = min(_POLL * (1 + line.ahead) + waited / 20, _SLOWEST_POLL)
+        seconds *= random.uniform(0.5, 1.5)  # noqa: S311
         released = self._connections.released
         with released:
             released.wait(min(left, seconds))
@@ -94,19 +96,19 @@ class Leases:
             now = time.time()
             if line.is_my_turn:
                 connection.execute(sql.GRANT, (name, token, now, now + seconds))
+                connection.execute(sql.LEAVE, (token,))
             elif stay:
                 connection.execute(sql.STAND_IN_LINE, (name, token, now + _ALIVE))
             return line
 
     def _look(self, connection: FileConnection, name: str, token: str) -> _Line:
         now = time.time()
-        holder = connection.execute(sql.HOLDER, (name,)).fetchone()
-        busy = holder[2] - now if holder and holder[1] <= now + _CLOCK_STEP else 0.0
-        (ahead,) = connection.execute(sql.AHEAD, (name, now, token)).fetchone()
-        return _Line(busy=busy, ahead=ahead)
+        asked = {"name": name, "token": token, "now": now, "not_before_set_back": now + _CLOCK_STEP}
+        expires, ahead = connection.execute(sql.LOOK, asked).fetchone()
+        return _Line(busy=expires - now if expires else 0.0, ahead=ahead)
 
     def _leave(self, token: str) -> None:
-        """Leave the line, with the lease or without it, and sweep behind those who died in it."""
+        """Leave the line without the lease, and sweep behind those who died in it, or with it."""
         now = time.time()
         with self._connections.writing(durable=False) as connection:
             connection.execute(sql.LEAVE, (token,))

@@ -117,9 +117,10 @@ FROM documents d WHERE d.name = ?
 HOLDER = "SELECT token, granted, expires FROM leases WHERE name = ?"
 GRANT = "INSERT OR REPLACE INTO leases (name, token, granted, expires) VALUES (?, ?, ?, ?)"
 RELEASE = "DELETE FROM leases WHERE name = ? AND token = ?"
-AHEAD = """
-SELECT count(*) FROM waiting
-WHERE name = ? AND until > ? AND ticket < ifnull((SELECT ticket FROM waiting WHERE token = ?), 9e18)
+LOOK = """
+SELECT (SELECT expires FROM leases WHERE name = :name AND granted <= :not_before_set_back),
+       (SELECT count(*) FROM waiting WHERE name = :name AND until > :now
+            AND ticket < ifnull((SELECT ticket FROM waiting WHERE token = :token), 9e18))
 """
 STAND_IN_LINE = """
 INSERT INTO waiting (name, token, until) VALUES (?, ?, ?)

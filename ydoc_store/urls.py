@@ -28,8 +28,7 @@ def open_store(url: str) -> DocStore:
         raise UnknownScheme(f"No store has the scheme {parts.scheme!r} of {url!r}. Use one of: {_FORMS}.")
     if parts.query or parts.fragment:
         raise BadStoreUrl(
-            f"The store URL {url!r} has options ({parts.query or parts.fragment}), "
-            "but there are none: remove them."
+            f"The store URL {url!r} has options ({parts.query or parts.fragment}), but there are none: remove them."
         )
     if parts.netloc:
         raise BadStoreUrl(f"The store URL {url!r} names a host ({parts.netloc!r}). Use one of: {_FORMS}.")

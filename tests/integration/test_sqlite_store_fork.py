@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from pathlib import Path
 from threading import Event
 
@@ -11,7 +10,15 @@ import pytest
 
 from ydoc_store import DocStore, Position
 from ydoc_store.sqlite import SqliteStore
-from ydoc_store.testing.tools import PATIENCE, Background, append_all, append_leased, begin, updates_of
+from ydoc_store.testing.tools import (
+    PATIENCE,
+    Background,
+    append_all,
+    append_leased,
+    begin,
+    open_files,
+    updates_of,
+)
 
 pytestmark = [
     pytest.mark.processes,
@@ -67,23 +74,16 @@ def test_no_connection_is_open_in_a_forked_child(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe()
 
-    def count_open_files() -> None:
-        links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_open(fd)]
-        there.send([link for link in links if link.startswith(str(tmp_path))])
-
     with SqliteStore(tmp_path / "store.sqlite3") as store:
         begin(store)
         store.pulse()
-        child = context.Process(target=count_open_files)
+        assert open_files(tmp_path)["store.sqlite3"] > 0
+        child = context.Process(target=lambda: there.send(open_files(tmp_path)))
         child.start()
         assert here.poll(PATIENCE)
-        assert here.recv() == []
+        assert here.recv() == {}
         child.join(PATIENCE)
         assert append_all(store, [b"1"]) == Position(1, 1)
-
-
-def _is_open(fd: str) -> bool:
-    return os.path.lexists(f"/proc/self/fd/{fd}")
 
 
 def test_a_closed_store_stays_closed_in_a_child(tmp_path: Path) -> None:

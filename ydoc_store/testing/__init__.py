@@ -27,9 +27,7 @@ from ydoc_store.testing.threads import ThreadContract  # noqa: E402
 __all__ = ["SharedStoreContract", "StoreContract"]
 
 
-class StoreContract(
-    LogContract, LeaseContract, RowContract, WholeStoreContract, AsyncContract, ThreadContract
-):
+class StoreContract(LogContract, LeaseContract, RowContract, WholeStoreContract, AsyncContract, ThreadContract):
     """What every store promises to the threads of one process. Needs the fixture `store`: an empty store."""
 
 

@@ -18,17 +18,13 @@ MANY = 48  # more than the threads of asyncio's default executor
 class AsyncContract:
     def test_every_method_has_an_asynchronous_twin_with_the_same_parameters(self, store: DocStore) -> None:
         kind = type(store)
-        methods = {
-            name for name in dir(DocStore) if not name.startswith("_") and callable(getattr(DocStore, name))
-        }
+        methods = {name for name in dir(DocStore) if not name.startswith("_") and callable(getattr(DocStore, name))}
         blocking = {name for name in methods if not name.startswith("a") or name in ("append", "add_rows")}
         assert methods == blocking | {f"a{name}" for name in blocking}
         for name in blocking:
             expected = list(inspect.signature(getattr(kind, name)).parameters.values())
             found = list(inspect.signature(getattr(kind, f"a{name}")).parameters.values())
-            assert [(p.name, p.kind, p.default) for p in found] == [
-                (p.name, p.kind, p.default) for p in expected
-            ]
+            assert [(p.name, p.kind, p.default) for p in found] == [(p.name, p.kind, p.default) for p in expected]
 
     def test_a_log_lives_from_an_event_loop_as_it_does_from_a_thread(self, store: DocStore) -> None:
         async def live() -> None:
@@ -55,9 +51,7 @@ class AsyncContract:
 
         asyncio.run(live())
 
-    def test_many_tasks_that_wait_for_a_lease_do_not_keep_its_holder_from_appending(
-        self, store: DocStore
-    ) -> None:
+    def test_many_tasks_that_wait_for_a_lease_do_not_keep_its_holder_from_appending(self, store: DocStore) -> None:
         begin(store)
 
         async def write(number: int) -> None:

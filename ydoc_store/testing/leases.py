@@ -63,9 +63,7 @@ class LeaseContract:
         assert len(lease.missed) == 3 - sequence
 
     @pytest.mark.parametrize("since", [None, Position(4, 1), Position(6, 1), Position(5, 0), Position(5, 4)])
-    def test_a_holder_whose_position_is_lost_gets_the_whole_log(
-        self, store: DocStore, since: Position | None
-    ) -> None:
+    def test_a_holder_whose_position_is_lost_gets_the_whole_log(self, store: DocStore, since: Position | None) -> None:
         self._folded_log(store)
         lease = store.lease(DOC, since=since, seconds=30, wait=0)
         assert lease.log is not None
@@ -151,9 +149,7 @@ class LeaseContract:
         store.begin(DOC, epoch=1, snapshot=b"", rows=(), lease=late.token)
         assert store.append(DOC, b"1", expect=Position(1, 0), lease=late.token) == Position(1, 1)
 
-    def test_of_two_writers_after_a_takeover_the_first_wins_and_the_other_is_told(
-        self, store: DocStore
-    ) -> None:
+    def test_of_two_writers_after_a_takeover_the_first_wins_and_the_other_is_told(self, store: DocStore) -> None:
         """Whoever it is: if only the last lease counted, slow writers could rob each other for ever."""
         begin(store)
         for sequence, late_is_first in enumerate((True, False)):
@@ -170,9 +166,7 @@ class LeaseContract:
     # Waiting ------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("gives_back", ["release", "append"])
-    def test_a_waiting_writer_gets_the_lease_and_learns_what_it_missed(
-        self, store: DocStore, gives_back: str
-    ) -> None:
+    def test_a_waiting_writer_gets_the_lease_and_learns_what_it_missed(self, store: DocStore, gives_back: str) -> None:
         begin(store)
         first = store.lease(DOC, since=None, seconds=60, wait=0)
         waiting = Background(lambda: store.lease(DOC, since=Position(1, 0), seconds=60, wait=PATIENCE))
@@ -199,9 +193,7 @@ class LeaseContract:
         store.release(DOC, first.token)
         waiting.result()
 
-    def test_a_writer_that_leases_again_and_again_does_not_starve_one_who_waits(
-        self, store: DocStore
-    ) -> None:
+    def test_a_writer_that_leases_again_and_again_does_not_starve_one_who_waits(self, store: DocStore) -> None:
         held = store.lease(DOC, since=None, seconds=30, wait=0)
         waiting = Background(lambda: store.lease(DOC, since=None, seconds=30, wait=PATIENCE))
         with pytest.raises(LeaseTimeout):  # by then the other one stands in line

@@ -39,9 +39,7 @@ class LogContract:
         assert updates_of(store) == updates
 
     @pytest.mark.parametrize("length", [1, 4096, 3_000_000])
-    def test_snapshots_and_updates_of_any_length_come_back_unchanged(
-        self, store: DocStore, length: int
-    ) -> None:
+    def test_snapshots_and_updates_of_any_length_come_back_unchanged(self, store: DocStore, length: int) -> None:
         content = (bytes(range(256)) * (length // 256 + 1))[:length]
         begin(store, snapshot=content)
         append_all(store, [content])
@@ -72,9 +70,7 @@ class LogContract:
         assert store.load(DOC) == before
         assert store.rows(DOC) == set()
 
-    def test_an_append_behind_the_head_changes_nothing_and_tells_what_it_missed(
-        self, store: DocStore
-    ) -> None:
+    def test_an_append_behind_the_head_changes_nothing_and_tells_what_it_missed(self, store: DocStore) -> None:
         begin(store)
         append_all(store, [b"1", b"2", b"3"])
         with pytest.raises(HeadMoved) as moved:

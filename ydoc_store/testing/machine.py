@@ -118,9 +118,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.logs[name] = ModelLog(epoch, snapshot)
             self.rows[name] |= rows
 
-    @rule(
-        name=names, update=contents, rows=some_rows, kind=tokens, keep=st.booleans(), back=st.integers(-1, 3)
-    )
+    @rule(name=names, update=contents, rows=some_rows, kind=tokens, keep=st.booleans(), back=st.integers(-1, 3))
     def append(self, name: str, update: bytes, rows: set[str], kind: str, keep: bool, back: int) -> None:
         """`back` entries before the head; mostly at it, because hypothesis prefers small numbers."""
         log, token = self.logs.get(name), self.token(name, kind)

@@ -57,9 +57,7 @@ class ProcessContract:
         assert store.heads([DOC]) == {DOC: Position(1, 1)}
         assert store.documents_of(["there"]) == {"there": frozenset({DOC})}
 
-    def test_the_lease_of_a_killed_process_is_taken_over(
-        self, store: DocStore, open_again: OpenStore
-    ) -> None:
+    def test_the_lease_of_a_killed_process_is_taken_over(self, store: DocStore, open_again: OpenStore) -> None:
         begin(store)
         with _process(_lease_and_wait, open_again) as (pipe, process):
             assert pipe.recv() == "leased"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
 from threading import Event, Thread
 from typing import Generic, TypeVar
 
@@ -77,6 +81,17 @@ def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None
     while not condition():
         assert time.monotonic() < deadline, f"did not come true within {seconds:g} s"
         Event().wait(0.002)
+
+
+def open_files(folder: Path) -> Counter[str]:
+    """How often this process has each file of `folder` open."""
+    named = {(found.st_dev, found.st_ino): path.name for path in folder.iterdir() for found in [path.stat()]}
+    counted: Counter[str] = Counter()
+    for descriptor in range(1024):
+        with suppress(OSError):
+            found = os.fstat(descriptor)
+            counted.update([named[key]] if (key := (found.st_dev, found.st_ino)) in named else [])
+    return counted
 
 
 class Background(Generic[T]):

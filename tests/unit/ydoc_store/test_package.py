@@ -23,9 +23,7 @@ def test_what_is_exported_is_declared_sorted_and_there() -> None:
 
 
 def errors() -> list[type[StoreError]]:
-    found = [
-        kind for _, kind in inspect.getmembers(exceptions, inspect.isclass) if issubclass(kind, StoreError)
-    ]
+    found = [kind for _, kind in inspect.getmembers(exceptions, inspect.isclass) if issubclass(kind, StoreError)]
     assert len(found) > 5
     return found
 

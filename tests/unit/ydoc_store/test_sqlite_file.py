@@ -241,9 +241,7 @@ def test_an_error_in_the_middle_of_an_append_undoes_all_of_it(store: SqliteStore
 
 
 @pytest.mark.parametrize("leftovers", ["main", "all"])
-def test_a_file_deleted_under_running_processes_is_a_new_store_for_all_of_them(
-    path: Path, leftovers: str
-) -> None:
+def test_a_file_deleted_under_running_processes_is_a_new_store_for_all_of_them(path: Path, leftovers: str) -> None:
     with SqliteStore(path) as one, SqliteStore(path) as two:
         begin(one, epoch=1)
         append_all(one, [b"1"])

@@ -41,9 +41,7 @@ def count(store: SqliteStore, table: str) -> int:
         return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
-def test_a_clock_that_is_set_back_does_not_prolong_the_lease_of_a_dead_writer(
-    store: SqliteStore, clock: Clock
-) -> None:
+def test_a_clock_that_is_set_back_does_not_prolong_the_lease_of_a_dead_writer(store: SqliteStore, clock: Clock) -> None:
     store.lease(DOC, since=None, seconds=30, wait=0)
     with pytest.raises(LeaseTimeout):
         store.lease(DOC, since=None, seconds=30, wait=0)

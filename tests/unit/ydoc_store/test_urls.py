@@ -54,9 +54,7 @@ def test_sqlite_paths_are_relative_with_three_slashes_and_absolute_with_four(url
         ("sqlite:///:memory:", BadStoreUrl, "use memory://"),
     ],
 )
-def test_any_other_url_is_refused_with_the_forms_there_are(
-    url: str, error: type[StoreError], says: str
-) -> None:
+def test_any_other_url_is_refused_with_the_forms_there_are(url: str, error: type[StoreError], says: str) -> None:
     with pytest.raises(BadStoreUrl, match=says) as refused:
         open_store(url)
     assert type(refused.value) is error
