@@ -1,4 +1,4 @@
-"""Live, shared, offline-tolerant state for Django: an anchor's rows, as its serializer shows them, in a Yjs document."""
+"""Live, shared, offline-tolerant state for Django: rows, as their serializer shows them, in a Yjs document."""
 
 from __future__ import annotations
 

@@ -127,7 +127,5 @@ class Anchor:
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         if self.serializer_class is None:
-            raise ConfigurationError(
-                f"{type(self).__qualname__} needs a `serializer_class`: see docs/anchors.md."
-            )
+            raise ConfigurationError(f"{type(self).__qualname__} needs a `serializer_class`: see docs/anchors.md.")
         return self.serializer_class

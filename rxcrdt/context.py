@@ -19,15 +19,24 @@ from rxcrdt.exceptions import NoRequestUser
 __all__ = ["projecting", "projection_context"]
 
 
-def _refuse(what: str) -> NoReturn:
-    raise NoRequestUser(
-        f"it reads the request's {what}, but a document is shared by all who may open the anchor. "
-        f"Compute it in the browser, or take the field out of the anchored serializer: see docs/anchors.md."
-    )
+class _Refused:
+    """An attribute that belongs to one user: whoever reads it is told why there is none."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, request: object, kind: type) -> NoReturn:
+        raise NoRequestUser(
+            f"it reads the request's {self.name}, but a document is shared by all who may open the anchor. Compute it "
+            f"in the browser, or take the field out of the anchored serializer: see docs/fields.md."
+        )
 
 
 class _SharedHttpRequest(HttpRequest):
     """A request of nobody, at ``RXCRDT["BASE_URL"]``."""
+
+    user: Any = _Refused("user")
+    session: Any = _Refused("session")
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,27 +51,13 @@ class _SharedHttpRequest(HttpRequest):
     def get_host(self) -> str:
         return self._host  # the project's own setting: not to be judged by ALLOWED_HOSTS
 
-    @property
-    def session(self) -> Any:
-        _refuse("session")
-
-    @property
-    def user(self) -> Any:
-        _refuse("user")
-
 
 class _SharedRequest(Request):
-    @property
-    def user(self) -> Any:
-        _refuse("user")
+    """The same, as DRF shows it to serializers."""
 
-    @property
-    def auth(self) -> Any:
-        _refuse("auth")
-
-    @property
-    def session(self) -> Any:
-        _refuse("session")
+    user: Any = _Refused("user")
+    auth: Any = _Refused("auth")
+    session: Any = _Refused("session")
 
 
 def projection_context(anchor: type[Anchor]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model
 from rest_framework import serializers
 from rest_framework.relations import (
@@ -45,9 +46,7 @@ class Dependency:
         for number, step in enumerate(self.steps, 1):
             held = self.held and number == len(self.steps)
             if held and step.pk_column is not None:
-                yield from (
-                    (step.model, pk, True) for r in here if (pk := getattr(r, step.pk_column)) is not None
-                )
+                yield from ((step.model, pk, True) for r in here if (pk := getattr(r, step.pk_column)) is not None)
                 return
             here = [found for owner in here for found in _reached(owner, step)]
             yield from ((type(found), found.pk, held) for found in here)
@@ -56,7 +55,7 @@ class Dependency:
 def _reached(owner: Model, step: Hop) -> Iterable[Model]:
     try:
         value = getattr(owner, step.attr)
-    except step.model.DoesNotExist:
+    except ObjectDoesNotExist:
         return ()
     if step.many:
         rows: Iterable[Model] = value.all()
@@ -87,9 +86,7 @@ def _of_field(model: type[Model], serializer: Any, field: Any) -> Iterator[Depen
     related = field.child_relation if isinstance(field, ManyRelatedField) else field
     if steps:
         whole = len(steps) == len(attrs)
-        yield Dependency(
-            steps=steps, held=whole and isinstance(related, RelatedField) and _shows_key_only(related)
-        )
+        yield Dependency(steps=steps, held=whole and isinstance(related, RelatedField) and _shows_key_only(related))
         if whole and isinstance(related, serializers.SlugRelatedField):
             more = walk(steps[-1].model, (related.slug_field or "").split("__"))
             if more:
@@ -127,7 +124,7 @@ def _declared(model: type[Model], function: Any, where: str) -> Iterator[Depende
         steps = walk(model, attrs)
         if len(steps) < len(attrs):
             raise ConfigurationError(
-                f"{where} declares depends_on({path!r}), but {model.__qualname__} has no relation {attrs[len(steps)]!r} "
-                f"on that path. Name relations as in select_related: see docs/fields.md."
+                f"{where} declares depends_on({path!r}), but {model.__qualname__} has no relation "
+                f"{attrs[len(steps)]!r} on that path. Name relations as in select_related: see docs/fields.md."
             )
         yield Dependency(steps=steps)

@@ -296,9 +296,7 @@ class Document:
                 return
             except (HeadMoved, PositionLost) as error:
                 self._drop()
-                logger.info(
-                    "%s was written by somebody else meanwhile, and is read again: %s", self.name, error
-                )
+                logger.info("%s was written by somebody else meanwhile, and is read again: %s", self.name, error)
         write()
 
     def _update(self, using: str, changes: Changes) -> None:
@@ -458,7 +456,7 @@ class Document:
 
 
 def project(anchor: type[Anchor], name: str, value: str, using: str) -> tuple[Node | None, Forest]:
-    """The whole document ``name`` as the database has it now; None and nothing if the anchor's queryset lacks its row."""
+    """The whole document ``name`` as the database has it now; None and nothing if its row is not there."""
     current = plan(anchor)
     forest = Forest()
     with reading(using):

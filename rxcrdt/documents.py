@@ -88,9 +88,7 @@ def reconcile_kept() -> None:
 
 def _make_room() -> None:
     spare = len(_shelf.documents) - settings().documents_in_memory
-    for log in [
-        log for log, document in _shelf.documents.items() if log not in _shelf.pins and document.idle
-    ]:
+    for log in [log for log, document in _shelf.documents.items() if log not in _shelf.pins and document.idle]:
         if spare <= 0:
             return
         del _shelf.documents[log]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from django.db.models import Model
@@ -14,7 +14,7 @@ CLIENT_PREFIX = "new-"  # keys that clients choose begin so
 ESCAPE = "="
 
 
-@lru_cache(maxsize=None)
+@cache
 def base_model(model: type[Model]) -> type[Model]:
     """The model whose table gives ``model`` its primary key: proxies and multi-table children are one row."""
     concrete = model._meta.concrete_model or model
@@ -24,7 +24,7 @@ def base_model(model: type[Model]) -> type[Model]:
     return concrete
 
 
-@lru_cache(maxsize=None)
+@cache
 def _label(model: type[Model]) -> str:
     return base_model(model)._meta.label_lower
 
@@ -56,4 +56,4 @@ def pk_of(model: type[Model], key: str) -> Any:
     parts = getattr(meta, "pk_fields", None)
     if parts is not None and len(parts) > 1:
         return tuple(field.to_python(part) for field, part in zip(parts, json.loads(text), strict=True))
-    return meta.pk.to_python(text) if meta.pk is not None else text
+    return meta.pk.to_python(text)

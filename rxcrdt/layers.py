@@ -20,12 +20,12 @@ from rxcrdt.keys import base_model
 from rxcrdt.paths import Hop
 from rxcrdt.prefetches import Prefetches
 
-__all__ = ["PlannedLayer", "Plan", "Relation", "is_node_serializer", "plan"]
+__all__ = ["Plan", "PlannedLayer", "Relation", "is_node_serializer", "plan"]
 
 LAYOUT = 1
 # Constructor arguments that do not show in what a nested serializer gives.
 SILENT = frozenset(
-    "many read_only write_only required default initial source label help_text style error_messages "
+    "context many read_only write_only required default initial source label help_text style error_messages "
     "validators allow_null allow_empty min_length max_length".split()
 )
 
@@ -100,8 +100,7 @@ class Plan:
     def schema(self) -> str:
         """A short hash of what the documents look like: another one is another log."""
         kinds = {
-            name: {f.field_name: type(f).__name__ for f in layer.flat}
-            for name, layer in sorted(self.layers.items())
+            name: {f.field_name: type(f).__name__ for f in layer.flat} for name, layer in sorted(self.layers.items())
         }
         text = json.dumps([LAYOUT, self.root, self.description, kinds], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
@@ -176,9 +175,7 @@ class _Planner:
         layers = self.layers
         root_layer = layers[self.names[()]]
         root_layer.queryset = self.anchor.base_queryset().prefetch_related(None)
-        return Plan(
-            anchor=self.anchor, root=root_layer.name, layers=layers, lookups=self._root_lookups(root_layer)
-        )
+        return Plan(anchor=self.anchor, root=root_layer.name, layers=layers, lookups=self._root_lookups(root_layer))
 
     # Names
 
@@ -235,9 +232,7 @@ class _Planner:
             whole=whole,
             fields=tuple(f.field_name for f in fields),
             flat=() if whole else flat,
-            floats=()
-            if whole
-            else tuple(f.field_name for f in flat if isinstance(f, serializers.FloatField)),
+            floats=() if whole else tuple(str(f.field_name) for f in flat if isinstance(f, serializers.FloatField)),
         )
         for child in nested:
             self._add_relation(layer, place, child)
@@ -303,12 +298,8 @@ class _Planner:
 
 def _signature(serializer: Any) -> str:
     """Two nested serializers of one class share a layer when this is the same."""
-    loud = {
-        name: repr(value)
-        for name, value in serializer._kwargs.items()
-        if name not in SILENT and name != "context"
-    }
-    return json.dumps([repr(serializer._args[1:]), loud, list(serializer.fields)], sort_keys=True)
+    loud = {str(name): repr(value) for name, value in serializer._kwargs.items() if name not in SILENT}
+    return json.dumps([repr(serializer._args[1:]), loud, [str(name) for name in serializer.fields]], sort_keys=True)
 
 
 def _rows_of(model: type[Model], many: bool, given: Prefetch[Any] | None) -> QuerySet[Any]:

@@ -23,9 +23,7 @@ def new_epoch(after: int = 0) -> int:
 
 def older_lineages(theirs: Mapping[int, int], ours: Mapping[int, int]) -> dict[int, int]:
     """The truth ids of a client's state vector that the log does not have, with their clocks."""
-    return {
-        client: clock for client, clock in theirs.items() if client >= FIRST_TRUTH_ID and client not in ours
-    }
+    return {client: clock for client, clock in theirs.items() if client >= FIRST_TRUTH_ID and client not in ours}
 
 
 def kill_set(clocks: Mapping[int, int]) -> bytes:

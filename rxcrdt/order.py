@@ -15,11 +15,7 @@ LONGEST = 64
 
 def arranged(places: Mapping[str, OrderKey]) -> list[str]:
     """The children of an order table's entry, in order. Equal order keys are told apart by the child's key."""
-    pairs = [
-        (key, child)
-        for child, order in places.items()
-        for key in ([order] if isinstance(order, str) else order)
-    ]
+    pairs = [(key, child) for child, order in places.items() for key in ([order] if isinstance(order, str) else order)]
     return [child for _, child in sorted(pairs)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from django.db.models import ForeignKey, ManyToManyField, ManyToManyRel, Model
@@ -67,9 +67,10 @@ class Link:
         return manager.get_for_model(self.target, for_concrete_model=self.type_concrete).pk
 
 
-@lru_cache(maxsize=None)
+@cache
 def _accessors(model: type[Model]) -> dict[str, Any]:
     accessors: dict[str, Any] = {}
+    field: Any
     for field in model._meta.get_fields(include_hidden=False):
         if not field.is_relation:
             continue
@@ -79,7 +80,7 @@ def _accessors(model: type[Model]) -> dict[str, Any]:
     return accessors
 
 
-@lru_cache(maxsize=None)
+@cache
 def hop(model: type[Model], attr: str) -> Hop | None:
     """The step that ``attr`` makes from ``model``, or None if it is no relation with a known target."""
     field = _accessors(model).get(attr)
@@ -90,15 +91,18 @@ def hop(model: type[Model], attr: str) -> Hop | None:
 
 
 def _via(field: Any) -> str | None:
-    if isinstance(field, ManyToManyField):
-        return str(field.remote_field.through._meta.label_lower)
-    if isinstance(field, ManyToManyRel):
-        return str(field.through._meta.label_lower)
+    if isinstance(field, ManyToManyField | ManyToManyRel):
+        return _through(field)._meta.label_lower
     if _is_generic(field):
         return f"{field.related_model._meta.label_lower}.{field.object_id_field_name}"
     if isinstance(field, ManyToOneRel):  # and OneToOneRel
         return f"{field.related_model._meta.label_lower}.{field.field.name}"
     return None
+
+
+def _through(field: Any) -> type[Model]:
+    through: type[Model] = getattr(field, "through", None) or field.remote_field.through
+    return through
 
 
 def _is_generic(field: Any) -> bool:
@@ -124,8 +128,8 @@ def links_of(step: Hop) -> tuple[Link, ...]:
     if step.via is None:
         return ()
     if isinstance(field, ManyToManyField | ManyToManyRel):
-        through = field.remote_field.through if isinstance(field, ManyToManyField) else field.through
-        return () if through._meta.auto_created else _through_links(step.via, through, step)
+        through = _through(field)
+        return () if through._meta.auto_created else _through_links(step.via, through)
     if _is_generic(field):
         type_field = field.related_model._meta.get_field(field.content_type_field_name)
         return (
@@ -142,7 +146,7 @@ def links_of(step: Hop) -> tuple[Link, ...]:
     return (Link(via=step.via, model=field.related_model, target=_target(key), column=key.attname),)
 
 
-def _through_links(via: str, through: type[Model], step: Hop) -> tuple[Link, ...]:
+def _through_links(via: str, through: type[Model]) -> tuple[Link, ...]:
     keys = [field for field in through._meta.get_fields() if isinstance(field, ForeignKey)]
     return tuple(Link(via=via, model=through, target=_target(key), column=key.attname) for key in keys)
 

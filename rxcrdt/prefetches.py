@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db.models import Model, Prefetch, QuerySet
@@ -47,16 +47,12 @@ class Prefetches:
                 return (step,), _relative(given, name)
         return walk(model, attrs), None
 
-    def below(self, path: Path, without: Set[Path]) -> list[str | Prefetch[Any]]:
+    def below(self, path: Path, without: Collection[Path]) -> list[str | Prefetch[Any]]:
         """What the queryset prefetches for the rows at ``path`` beyond the relations ``without``, relative to them."""
         found: list[str | Prefetch[Any]] = []
         for full, given in self._given.items():
             rest = full[len(path) :]
-            if (
-                full[: len(path)] != path
-                or not rest
-                or any(rest[: len(known)] == known for known in without if known)
-            ):
+            if full[: len(path)] != path or not rest or any(rest[: len(known)] == known for known in without if known):
                 continue
             if given is None:
                 found.append("__".join(rest))

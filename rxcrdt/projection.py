@@ -56,9 +56,7 @@ class Projector:
     def __init__(self, plan: Plan):
         self.plan = plan
 
-    def deep(
-        self, forest: Forest, layer_name: str, rows: Iterable[Model], known: Callable[[Node], bool]
-    ) -> None:
+    def deep(self, forest: Forest, layer_name: str, rows: Iterable[Model], known: Callable[[Node], bool]) -> None:
         """Puts ``rows`` and everything below them into ``forest``, but what is there or ``known`` already."""
         waiting: list[tuple[str, Model]] = [(layer_name, row) for row in rows]
         while waiting:
@@ -91,9 +89,7 @@ class Projector:
             try:
                 attribute = bound.get_attribute(row)
                 missing = attribute.pk if isinstance(attribute, PKOnlyObject) else attribute
-                registers[bound.field_name] = (
-                    None if missing is None else plain(bound.to_representation(attribute))
-                )
+                registers[bound.field_name] = None if missing is None else plain(bound.to_representation(attribute))
             except SkipField:
                 continue
             except Exception as error:
@@ -102,7 +98,7 @@ class Projector:
 
     def _whole(self, layer: PlannedLayer, row: Model) -> dict[str, Json]:
         try:
-            serializer = layer.serializer
+            serializer: Any = layer.serializer
             data = type(serializer)(row, *serializer._args[1:], **serializer._kwargs).data
             return {name: plain(value) for name, value in data.items()}
         except Exception as error:
@@ -141,7 +137,7 @@ class Projector:
 def _model(value: Any, layer: PlannedLayer, relation: Relation) -> Model:
     if not isinstance(value, Model):
         raise ProjectionError(
-            f"{layer.name}.{relation.name} gave a {type(value).__name__} where its ModelSerializer needs a model's row. "
+            f"{layer.name}.{relation.name} gave a {type(value).__name__}, but its ModelSerializer needs a model's row. "
             f"Use a plain Serializer for values that are no rows: see docs/fields.md."
         )
     return value

@@ -90,11 +90,7 @@ class Refresh:
     def _mark_link(self, link: Linked) -> None:
         for node in self._nodes(link.owner):
             for relation in self.plan.layers[node[0]].relations.values():
-                if (
-                    relation.steps
-                    and relation.steps[0].via == link.via
-                    and not self._holds(node, relation, link.child)
-                ):
+                if relation.steps and relation.steps[0].via == link.via and not self._holds(node, relation, link.child):
                     self._list(node, relation)
             self._touch_dependent(node, link.via)
             self._mark_holders(node, link.via)
@@ -299,11 +295,7 @@ class Refresh:
     def _check_parent(
         self, layer: PlannedLayer, relation: Relation, child: str, parents: set[str], owner: str | None
     ) -> None:
-        wanted = (
-            node_key(owner.partition(":")[2])
-            if owner and owner.partition(":")[0] == _label(layer.model)
-            else None
-        )
+        wanted = node_key(owner.partition(":")[2]) if owner and owner.partition(":")[0] == _label(layer.model) else None
         for parent in parents - {wanted}:
             if relation.many:
                 self._leave(f"{layer.name}.{relation.name}", parent, child)
@@ -324,9 +316,7 @@ class Refresh:
             node = (layer.name, node_key(row.pk))
             if node not in self.forest.nodes:
                 self.forest.nodes[node] = dict(self.tables.get(*node) or {})
-            self._enter(
-                relation, self.projector.relate(self.forest, self.forest.nodes[node], layer, relation, row)
-            )
+            self._enter(relation, self.projector.relate(self.forest, self.forest.nodes[node], layer, relation, row))
 
     # Putting in
 

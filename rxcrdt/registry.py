@@ -44,7 +44,8 @@ class Registry:
         except KeyError:
             known = ", ".join(sorted(self._anchors)) or "none yet"
             raise UnknownAnchor(
-                f"No anchor is named {name!r} (there are: {known}). Register one in <app>/anchors.py: see docs/anchors.md."
+                f"No anchor is named {name!r} (there are: {known}). Register one in <app>/anchors.py: "
+                f"see docs/anchors.md."
             ) from None
 
     def resolve(self, document: str) -> tuple[type[Anchor], str]:

@@ -80,9 +80,7 @@ class Tables:
         """Whether the row is known to be part of the document, so that the store's index has it already."""
         label, _, text = row.partition(":")
         key = node_key(text)
-        names = (
-            n for n, layer in self.plan.layers.items() if base_model(layer.model)._meta.label_lower == label
-        )
+        names = (n for n, layer in self.plan.layers.items() if base_model(layer.model)._meta.label_lower == label)
         return row in self.dependents or any((name, key) in self for name in names)
 
     def unsourced(self, layer: str) -> Iterator[Node]:
@@ -153,9 +151,7 @@ class Tables:
         for (name, key), registers in forest.nodes.items():
             self.put(name, key, registers)
         for (table, key), children in forest.lists.items():
-            self.put(
-                table, key, None if children is None else arrange(self.content[table].get(key, {}), children)
-            )
+            self.put(table, key, None if children is None else arrange(self.content[table].get(key, {}), children))
         for node, sources in forest.sources.items():
             if node in self:
                 self.source(node, sources)

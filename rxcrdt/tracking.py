@@ -48,9 +48,7 @@ def _connect(watched: Watched, *, connect: bool) -> None:
             _listen(signal, receiver, sender, connect=connect)
 
 
-def _listen(
-    signal: ModelSignal, receiver: Callable[..., None], sender: type[Model], *, connect: bool
-) -> None:
+def _listen(signal: ModelSignal, receiver: Callable[..., None], sender: type[Model], *, connect: bool) -> None:
     name = f"rxcrdt.{receiver.__name__}"
     if connect:
         signal.connect(receiver, sender=sender, dispatch_uid=name)
@@ -125,9 +123,7 @@ def _linked(link: Link, instance: Model, child: str | None) -> set[Linked]:
     return {Linked(via=link.via, owner=owner, child=child)} if owner is not None else set()
 
 
-def _of_relation(
-    through: type[Model], instance: Model, model: type[Model], pk_set: set[Any] | None
-) -> Changes:
+def _of_relation(through: type[Model], instance: Model, model: type[Model], pk_set: set[Any] | None) -> Changes:
     via = through._meta.label_lower
     owners = {row_key(type(instance), instance.pk), *(row_key(model, pk) for pk in pk_set or ())}
     return Changes(links={Linked(via=via, owner=owner, child=None) for owner in owners})
@@ -191,7 +187,7 @@ def collect(using: str, changes: Changes) -> None:
                 using,
             )
         return
-    waiting = connection.run_on_commit
+    waiting: list[Any] = connection.run_on_commit
     savepoints = set(connection.savepoint_ids)
     if _went_on(connection, waiting, savepoints, changes):
         return

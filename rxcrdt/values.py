@@ -10,7 +10,7 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from rxcrdt.exceptions import ProjectionError
 
-__all__ = ["Json", "MAX_NESTING", "difference", "plain", "same"]
+__all__ = ["MAX_NESTING", "Json", "difference", "plain", "same"]
 
 Json = Any  # None, bool, int, float, str, list and dict of these; mypy has no useful recursive form of it
 
@@ -43,9 +43,7 @@ def _large(value: int) -> float:
     try:
         return float(value)
     except OverflowError as error:
-        raise ProjectionError(
-            "an integer beyond 1.8e308 is no JSON number that a browser could read"
-        ) from error
+        raise ProjectionError("an integer beyond 1.8e308 is no JSON number that a browser could read") from error
 
 
 def _numbers(value: Json, depth: int) -> Json:
@@ -56,9 +54,7 @@ def _numbers(value: Json, depth: int) -> Json:
         return value if -LARGEST_EXACT <= value <= LARGEST_EXACT else _large(value)
     if kind is list or kind is dict:
         if not depth:
-            raise ProjectionError(
-                f"a JSON value is nested more than {MAX_NESTING} deep; a document cannot hold it"
-            )
+            raise ProjectionError(f"a JSON value is nested more than {MAX_NESTING} deep; a document cannot hold it")
         if kind is list:
             return [_numbers(item, depth - 1) for item in value]
         return {name: _numbers(item, depth - 1) for name, item in value.items()}
@@ -71,11 +67,7 @@ def same(one: Json, other: Json) -> bool:
     if kind is bool or type(other) is bool:
         return one is other
     if kind is dict:
-        return (
-            type(other) is dict
-            and one.keys() == other.keys()
-            and all(same(one[name], other[name]) for name in one)
-        )
+        return type(other) is dict and one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
     if kind is list:
         return type(other) is list and len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)

@@ -84,6 +84,6 @@ def _opaque_links(current: Plan) -> Iterator[Link]:
                 continue
             model = current.layers[relation.child].model
             for key in model._meta.get_fields():
-                if isinstance(key, ForeignKey) and base_model(key.related_model) in owners:  # type: ignore[arg-type]
+                if isinstance(key, ForeignKey) and base_model(key.related_model) in owners:
                     via = f"{model._meta.label_lower}.{key.name}"
-                    yield Link(via=via, model=model, target=key.related_model, column=key.attname)  # type: ignore[arg-type]
+                    yield Link(via=via, model=model, target=key.related_model, column=key.attname)

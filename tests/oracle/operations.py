@@ -82,7 +82,7 @@ class Writer:
         return self._row(model) if self.random.random() < 0.8 else None
 
     def _word(self) -> str:
-        letters = self.random.choices("abcdefghéß\u2028🎈\"\\ ", k=self.random.randint(1, 6))
+        letters = self.random.choices('abcdefghéß\u2028🎈"\\ ', k=self.random.randint(1, 6))
         return "".join(letters).strip() or "x"
 
     def _number(self) -> int:
@@ -108,15 +108,12 @@ class Writer:
 
     def _values(self, model: type[models.Model]) -> dict[str, Any] | None:
         values = {**self._columns(model), **self._keys(model)}
-        missing = any(
-            value is None and not model._meta.get_field(name).null  # type: ignore[union-attr]
-            for name, value in values.items()
-        )
+        missing = any(value is None and not model._meta.get_field(name).null for name, value in values.items())
         taken = model is Charter and Charter.objects.filter(library=values["library"]).exists()
         return None if missing or taken else values
 
     def _columns(self, model: type[models.Model]) -> dict[str, Any]:
-        return {
+        makers: dict[type[models.Model], Callable[[], dict[str, Any]]] = {
             Library: lambda: {
                 "name": self._word(),
                 "opened": self.random.choice([None, date(2026, 2, 3)]),
@@ -140,14 +137,12 @@ class Writer:
             Genre: lambda: {"name": self._word()},
             Review: lambda: {"stars": self._number()},
             Charter: lambda: {"text": self._word()},
-        }[model]()
+        }
+        return makers[model]()
 
     def _keys(self, model: type[models.Model]) -> dict[str, Any]:
         keys = [field for field in model._meta.get_fields() if isinstance(field, models.ForeignKey)]
-        return {
-            key.name: (self._maybe if key.null else self._row)(key.related_model)  # type: ignore[arg-type]
-            for key in keys
-        }
+        return {key.name: (self._maybe if key.null else self._row)(key.related_model) for key in keys}
 
     def _save(self) -> None:
         model = self.random.choice(CREATED)
@@ -168,7 +163,7 @@ class Writer:
             return
         keys = self._keys(model)
         name = self.random.choice(sorted(keys))
-        if keys[name] is None and not model._meta.get_field(name).null:  # type: ignore[union-attr]
+        if keys[name] is None and not model._meta.get_field(name).null:
             return
         setattr(row, name, keys[name])
         row.save()

@@ -84,9 +84,7 @@ class LibrarySerializer(serializers.ModelSerializer[Library]):
     patrons = PersonSerializer(many=True, read_only=True)
     charter = CharterSerializer(read_only=True)
     shelves = ShelfSerializer(many=True, read_only=True)
-    tags = serializers.ListField(
-        child=serializers.CharField(), source="extra.tags", read_only=True, default=list
-    )
+    tags = serializers.ListField(child=serializers.CharField(), source="extra.tags", read_only=True, default=list)
 
     class Meta:
         model = Library
