@@ -50,7 +50,7 @@ types: $(STAMPS)/test demo/page/node_modules/.installed ## mypy and tsc, both st
 	cd demo/page && npm run --silent types
 
 .PHONY: test-python
-test-python: $(STAMPS)/test ## pytest on SQLite, then what talks to a database on PostgreSQL (PYTEST_ARGS=)
+test-python: $(STAMPS)/test tests/node/node_modules/.installed ## pytest on SQLite, then what talks to a database on PostgreSQL (PYTEST_ARGS=)
 	$(BIN)/pytest $(PYTEST_ARGS)
 	RXCRDT_TEST_DATABASE=postgresql $(BIN)/pytest $(PYTEST_ARGS) $(wildcard tests/integration)
 
