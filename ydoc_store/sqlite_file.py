@@ -78,7 +78,10 @@ def _connect(path: Path, busy_seconds: float) -> FileConnection:
 
 
 def _prepare(connection: FileConnection, path: Path, busy_seconds: float) -> None:
-    if not _is_ours(connection, path):
+    connection.execute("BEGIN")  # all of it as at one moment: somebody else may be creating it
+    ours = _is_ours(connection, path)
+    connection.execute("COMMIT")
+    if not ours:
         _write_ahead(connection, path, busy_seconds)
         _create(connection, path)
     connection.execute("PRAGMA synchronous = FULL")

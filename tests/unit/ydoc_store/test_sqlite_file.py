@@ -10,13 +10,13 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event
+from threading import Barrier, Event
 
 import pytest
 
 from ydoc_store import CorruptStore, Position, PositionLost, StoreTooNew, StoreUnavailable, open_store
 from ydoc_store.sqlite import SqliteStore
-from ydoc_store.testing.tools import DOC, Background, all_at_once, append_all, begin, updates_of
+from ydoc_store.testing.tools import DOC, PATIENCE, Background, all_at_once, append_all, begin, updates_of
 
 NOBODY = 65534
 
@@ -93,14 +93,17 @@ def test_its_url_opens_the_same_file_from_any_working_directory(
 
 
 def test_many_who_create_one_file_at_once_agree_on_one_store(path: Path) -> None:
-    def create(number: int) -> str:
+    def create(path: Path, together: Barrier, number: int) -> str:
+        together.wait(PATIENCE)
         with SqliteStore(path) as store:
             store.add_rows(DOC, [str(number)])
             return store.incarnation()
 
-    assert len(set(all_at_once([partial(create, number) for number in range(8)]))) == 1
-    with SqliteStore(path) as store:
-        assert len(store.rows(DOC)) == 8
+    for attempt in range(12):
+        file, together = path.with_name(f"{attempt}.sqlite3"), Barrier(8)
+        assert len(set(all_at_once([partial(create, file, together, number) for number in range(8)]))) == 1
+        with SqliteStore(file) as store:
+            assert len(store.rows(DOC)) == 8
 
 
 def test_a_missing_folder_is_named_and_the_store_works_once_it_is_there(tmp_path: Path) -> None:
