@@ -24,8 +24,7 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
 
 
 async def lease_in_thread(store: DocStore, name: str, *, since: Position | None, seconds: float, wait: float) -> Lease:
-    """Lease without blocking the loop or its executor, and without leaking the lease if the caller is
-    cancelled.
+    """Lease without blocking the loop or its executor, and without leaking the lease of a cancelled caller.
 
     Whoever really has to wait does so in a thread of its own: waiters that filled the shared executor would
     keep the holder's append, which needs a thread of it too, from ever giving the lease back.

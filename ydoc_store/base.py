@@ -23,8 +23,7 @@ __all__ = ["DocStore", "Entry", "Lease", "Log", "Position", "Size"]
 
 
 class DocStore(ABC):
-    """Logs by name. Open one with `ydoc_store.open_store(url)`; prove your own with
-    `ydoc_store.testing.StoreContract`.
+    """Logs by name: `ydoc_store.open_store(url)`, or one of your own, proved by `testing.StoreContract`.
 
     `url` opens the same store again, in another process too if `shared`. `poll_seconds` is how often asking
     `pulse()` for the writes of other processes makes sense; None where there are no other processes.
@@ -91,31 +90,27 @@ class DocStore(ABC):
         rows: Collection[str] = (),
         keep_lease: bool = False,
     ) -> Position:
-        """Add one entry if the head is still at `expect`; index `rows`, and release `lease` unless
-        `keep_lease`. Atomic.
+        """Add one entry if the head is still at `expect`, and return the new head.
 
-        Raises HeadMoved, with what was missed, if entries came after `expect`, and PositionLost if `expect`
-        is not in the log; nothing is changed then, and the lease is still held. The comparison, not the
-        lease, is what keeps two writers apart: a writer whose lease was taken over succeeds if it is first,
-        so that slow writers cannot keep taking leases from each other without anyone ever getting an entry
-        in. `keep_lease` does not prolong it.
+        In the same transaction, `rows` are indexed and `lease` is released (`keep_lease` keeps it, but does not
+        prolong it). Raises HeadMoved, with what was missed, if entries came after `expect`, and PositionLost if
+        `expect` is not in the log; nothing is changed then, and the lease is still held. StoreUnavailable leaves
+        open whether the entry is in the log: look there before trying again.
 
-        StoreUnavailable leaves open whether the entry is in the log.
+        The comparison, not the lease, is what keeps two writers apart: a writer whose lease was taken over
+        succeeds if it is first, so that slow writers cannot rob each other for ever without one entry getting in.
         """
 
     @abstractmethod
     def compact(self, name: str, snapshot: bytes, *, at: Position) -> None:
-        """Let `snapshot` stand for everything up to `at`. Entries after it stay, and so do the epoch and the
-        head.
+        """Let `snapshot` stand for everything up to `at`. Later entries, the epoch and the head stay.
 
-        Needs no lease. Raises PositionLost if `at` is not in the log (somebody else folded further, for
-        instance).
+        Needs no lease. Raises PositionLost if `at` is not in the log: somebody else folded further, for instance.
         """
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Forget the log and its rows, if there are any. A lease is left to its holder, who will find
-        PositionLost."""
+        """Forget the log and its rows, if any. A lease stays with its holder, who will find PositionLost."""
 
     # Which documents hold this row? -------------------------------------------------------------------------
 
@@ -133,15 +128,13 @@ class DocStore(ABC):
 
     @abstractmethod
     def documents_of(self, rows: Collection[str]) -> dict[str, frozenset[str]]:
-        """Row key → names of the logs that may hold it, in one round trip. Rows that nobody holds are
-        absent."""
+        """Row key → names of the logs that may hold it, in one round trip. Rows of no log are absent."""
 
     # The store itself ---------------------------------------------------------------------------------------
 
     @abstractmethod
     def names(self, prefix: str = "") -> Iterator[str]:
-        """The names of all logs that begin with `prefix`, sorted. A log that comes or goes meanwhile may be
-        missed."""
+        """The names of all logs that begin with `prefix`, sorted. Logs may come and go meanwhile."""
 
     @abstractmethod
     def size(self, name: str) -> Size:

@@ -1,5 +1,4 @@
-"""A store in one SQLite file, shared by the threads and processes of one machine. Nothing to install, nothing
-to start."""
+"""A store in one SQLite file, shared by the threads and processes of one machine: nothing to install or start."""
 
 from __future__ import annotations
 
@@ -200,12 +199,7 @@ class SqliteStore(DocStore):
         with self._connections.writing() as connection:
             found = connection.execute(sql.DOCUMENT, (name,)).fetchone()
             if found is not None:
-                for statement in (
-                    sql.DELETE_ALL_ENTRIES,
-                    sql.DELETE_SNAPSHOT,
-                    sql.DELETE_ROWS,
-                    sql.DELETE_DOCUMENT,
-                ):
+                for statement in sql.DELETE:
                     connection.execute(statement, found[:1])
 
     # Rows ---------------------------------------------------------------------------------------------------

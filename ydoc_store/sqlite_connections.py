@@ -1,5 +1,8 @@
-"""The connections of one process to one store file: each lent to one thread at a time, safe across `fork`,
-and opened again when the file was deleted or replaced under a running process."""
+"""The connections of one process to one store file.
+
+Each is lent to one thread at a time. None is open while the process forks. All are opened anew when the file was
+deleted or replaced under the running process.
+"""
 
 from __future__ import annotations
 
@@ -40,13 +43,12 @@ class Connections:
         self._idle: list[FileConnection] = []
         self._watcher: FileConnection | None = None
         self._lent = 0
-        self._paused = False
+        self._pauses = 0  # forks under way
         self.released = Condition()  # a lease was given back in this process: see `sqlite_leases`
 
     @contextmanager
     def reading(self) -> Iterator[FileConnection]:
-        """A connection of one's own, for single statements or for a transaction that the caller begins and
-        ends."""
+        """A connection of one's own: for single statements, or a transaction that the caller begins and ends."""
         with self._lending("read", self._busy_seconds) as connection:
             yield connection
 
@@ -104,8 +106,11 @@ class Connections:
         self._close_all()
 
     def _begin(self, connection: FileConnection, durable: bool) -> None:
-        """Become the one writer. SQLite's own waiting sleeps up to 100 ms at a time, and so can miss every
-        gap that busy writers leave for seconds; short random pauses do not."""
+        """Become the one writer.
+
+        SQLite's own waiting sleeps up to 100 ms at a time, and can so miss, for seconds, every gap that busy
+        writers leave; short random pauses do not.
+        """
         connection.set_durable(durable)
         deadline = time.monotonic() + self._busy_seconds
         while True:
@@ -134,7 +139,7 @@ class Connections:
     def _in_use(self) -> Iterator[None]:
         """Counted, so that a fork can wait until nobody is inside SQLite."""
         with self._changed:
-            while self._paused:
+            while self._pauses:
                 self._changed.wait()
             if self._closed:
                 raise StoreUnavailable(messages.closed(self._url))
@@ -185,10 +190,9 @@ class Connections:
     # What `forking` calls -----------------------------------------------------------------------------------
 
     def pause(self, seconds: float) -> bool:
-        """Let nobody in, wait until all are out, close everything. False if somebody is still inside after
-        `seconds`."""
+        """Let nobody in, wait until all are out, close everything. False: somebody did not leave in time."""
         with self._changed:
-            self._paused = True
+            self._pauses += 1
             if not self._changed.wait_for(lambda: not self._lent, timeout=seconds):
                 return False
             self._close_all()
@@ -196,12 +200,11 @@ class Connections:
 
     def resume(self) -> None:
         with self._changed:
-            self._paused = False
+            self._pauses -= 1
             self._changed.notify_all()
 
     def start_again(self) -> object:
-        """In a forked child: forget the parent's locks and connections. Returns what must not be closed
-        here."""
+        """In a forked child: forget the parent's locks and connections. Returns what must not be closed."""
         inherited = self._idle, self._watcher
         self._start()
         return inherited

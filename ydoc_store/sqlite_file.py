@@ -25,8 +25,7 @@ class FileConnection(sqlite3.Connection):
     _patience = -1.0
 
     def set_durable(self, durable: bool) -> None:
-        """With it, a commit that was reported survives a power cut. A lost tail would let clocks be used
-        twice."""
+        """Whether a commit that was reported survives a power cut: a lost tail would let clocks be used twice."""
         if durable != self._durable:
             self.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._durable = durable
@@ -90,8 +89,7 @@ def _prepare(connection: FileConnection, path: Path, busy_seconds: float) -> Non
 
 
 def _is_ours(connection: FileConnection, path: Path) -> bool:
-    """Whether the schema is there. False for an empty file; raises for any other that is no store of this
-    version."""
+    """Whether the schema is there; False for an empty file. Raises for anything else, a newer store included."""
     application = _number(connection, "PRAGMA application_id")
     version = _number(connection, "PRAGMA user_version")
     if application == sql.APPLICATION_ID and version == sql.SCHEMA_VERSION:
@@ -114,8 +112,10 @@ def _number(connection: FileConnection, statement: str) -> int:
 
 
 def _write_ahead(connection: FileConnection, path: Path, busy_seconds: float) -> None:
-    """Switch the file to WAL, for good. Several processes may do so at once; SQLite tells all but one that it
-    is busy without waiting, hence the loop."""
+    """Switch the file to WAL, for good.
+
+    Several processes may do so at once. SQLite tells all but one of them that it is busy, and does not wait.
+    """
     deadline = time.monotonic() + busy_seconds
     while True:
         try:

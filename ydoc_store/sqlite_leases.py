@@ -1,5 +1,4 @@
-"""Leases in the SQLite file: one holder a name, and a line of those who wait, across threads and
-processes."""
+"""Leases in the SQLite file: one holder a name, and a line of threads and processes that wait."""
 
 from __future__ import annotations
 
@@ -61,8 +60,7 @@ class Leases:
         self.tell_waiters()
 
     def tell_waiters(self) -> None:
-        """A lease was given back in this process: whoever waits in this process looks now, and not at its
-        next poll."""
+        """A lease was given back in this process: its own waiters look now, and not at their next poll."""
         released = self._connections.released
         with released:
             released.notify_all()

@@ -88,9 +88,12 @@ SET_AT = "UPDATE documents SET at = ? WHERE id = ?"
 ADD_ENTRY = "INSERT INTO entries (document, sequence, body) VALUES (?, ?, ?)"
 DELETE_ENTRIES = "DELETE FROM entries WHERE document = ? AND sequence <= ?"
 DELETE_ALL_ENTRIES = "DELETE FROM entries WHERE document = ?"
-DELETE_SNAPSHOT = "DELETE FROM snapshots WHERE document = ?"
-DELETE_ROWS = "DELETE FROM rows WHERE document = ?"
-DELETE_DOCUMENT = "DELETE FROM documents WHERE id = ?"
+DELETE = (
+    DELETE_ALL_ENTRIES,
+    "DELETE FROM snapshots WHERE document = ?",
+    "DELETE FROM rows WHERE document = ?",
+    "DELETE FROM documents WHERE id = ?",
+)
 
 # Rows -------------------------------------------------------------------------------------------------------
 

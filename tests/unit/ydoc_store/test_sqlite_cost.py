@@ -43,8 +43,9 @@ def reads(seen: list[str]) -> int:
 
 def test_heads_and_documents_of_are_one_query(store: SqliteStore) -> None:
     with statements(store) as seen:
-        store.heads([DOC, *(f"board/{number}" for number in range(500))])
+        store.heads([DOC, *(f"board/{number}" for number in range(511))])
     assert reads(seen) == len(seen) == 1
+    assert seen[0].count("'board/") < 999  # the variables that any SQLite takes
     with statements(store) as seen:
         assert store.documents_of(["row 1", "row 2"]).keys() == {"row 1", "row 2"}
     assert reads(seen) == len(seen) == 1
@@ -67,6 +68,14 @@ def test_an_append_with_rows_and_a_lease_is_one_transaction(store: SqliteStore) 
         "BEGIN IMMEDIATE",
         "COMMIT",
     ]
+
+
+def test_a_writer_waits_in_short_pauses_and_not_as_sqlite_does(store: SqliteStore) -> None:
+    """SQLite sleeps up to 100 ms at a time: among busy writers, one of them could wait for seconds."""
+    with store._connections.writing() as connection:
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (0,)
+    with store._connections.reading() as connection:
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (5000,)
 
 
 def test_an_append_does_not_rewrite_the_snapshot(store: SqliteStore) -> None:

@@ -1,5 +1,4 @@
-"""The SQLite store and its file: missing, in the way, read-only, full, locked, damaged, replaced, too new,
-not ours."""
+"""The SQLite store and its file: missing, read-only, full, locked, damaged, replaced, too new, or not ours."""
 
 from __future__ import annotations
 
