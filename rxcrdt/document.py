@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -72,7 +73,7 @@ class Document:
         self._replica: Replica | None = None
         self._told: tuple[Position, bytes] | None = None  # what listeners have: position and state vector
         self._listeners: list[Listener] = []
-        self._waiting: list[tuple[str, Changes]] = []
+        self._waiting: deque[tuple[str, Changes]] = deque()  # of itself safe for threads
         self._incoming: list[Entry] = []
         self._behind = False
         self._since_compaction = 0, 0
@@ -248,21 +249,18 @@ class Document:
         Whoever gets to write does so for all who wait. Raises what kept it from writing: nothing is half done
         then, and the changes go on waiting for the next ``flush`` or ``flush_waiting``.
         """
-        with self._lock:
-            self._waiting.append((using, changes))
+        self._waiting.append((using, changes))
         self.flush_waiting()
 
     def flush_waiting(self) -> None:
         """Flushes what other calls left. Does nothing if there is nothing."""
         with self._exclusive():
-            with self._lock:
-                taken, self._waiting = self._waiting, []
+            taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
             try:
                 for alias in dict.fromkeys(alias for alias, _ in taken):
                     self._update(alias, Changes.together(part for other, part in taken if other == alias))
             except BaseException:
-                with self._lock:
-                    self._waiting[:0] = taken
+                self._waiting.extendleft(reversed(taken))
                 raise
 
     def reconcile(self, using: str | None = None) -> bool:
