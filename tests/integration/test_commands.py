@@ -1,0 +1,359 @@
+"""``manage.py rxcrdt``: what it prints, what it mends, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+
+from rxcrdt import changed, conf, documents, layout, snapshot, verifying
+from rxcrdt.layers import plan
+from rxcrdt.registry import registry
+from rxcrdt.replica import Replica
+from rxcrdt.snapshots import serialized
+from rxcrdt.tables import Patch
+from tests.oracle.following import Follower
+from tests.testapp.models import Book, Chapter, Library, Person, Shelf
+from tests.testapp.serializers import BookSerializer
+from ydoc_store import DocStore, open_store
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifying, "LOOK_AGAIN", (0.0,))
+
+
+@pytest.fixture
+def library() -> Library:
+    """A library with a shelf of two books; its document is in the store."""
+    library = Library.objects.create(name="North", director=Person.objects.create(name="Ada"))
+    shelf = Shelf.objects.create(library=library, label="A", position=1)
+    for number, title in enumerate(("Atlas", "Bestiary")):
+        book = Book.objects.create(shelf=shelf, title=title, position=number)
+        Chapter.objects.create(book=book, heading=f"{title} I")
+    snapshot("library", library.pk)
+    return library
+
+
+@pytest.fixture
+def other() -> Library:
+    library = Library.objects.create(name="South")
+    snapshot("library", library.pk)
+    return library
+
+
+def run(*arguments: str) -> tuple[str, CommandError | None]:
+    """What the command printed, and how it ended."""
+    out = StringIO()
+    try:
+        call_command("rxcrdt", *arguments, stdout=out, stderr=StringIO(), no_color=True)
+    except CommandError as error:
+        return out.getvalue(), error
+    return out.getvalue(), None
+
+
+def refused(*arguments: str) -> str:
+    out, error = run(*arguments)
+    assert error is not None, f"it should have refused, and printed {out!r}"
+    return str(error)
+
+
+def log_of(library: Library) -> str:
+    return documents.get(f"library/{library.pk}").log
+
+
+def rename_unseen(library: Library, name: str) -> None:
+    """As raw SQL would: no signal tells of it."""
+    Library.objects.filter(pk=library.pk).update(name=name)
+
+
+# inspect
+
+
+def test_inspect_prints_what_the_serializer_gives(library: Library) -> None:
+    out, error = run("inspect", f"library/{library.pk}")
+    assert error is None
+    assert json.loads(out) == serialized("library", library.pk)
+
+
+def test_inspect_builds_a_document_that_nobody_has_opened() -> None:
+    library = Library.objects.create(name="New")
+    out, _ = run("inspect", f"library/{library.pk}")
+    assert json.loads(out)["title"] == "New"
+    assert conf.store().load(log_of(library)) is not None
+
+
+def test_inspect_prints_the_document_as_it_is_stored_whatever_the_database_says(library: Library) -> None:
+    rename_unseen(library, "Elsewhere")
+    assert json.loads(run("inspect", f"library/{library.pk}")[0])["title"] == "North"
+
+
+def test_inspect_prints_what_another_process_wrote(library: Library) -> None:
+    _write_unseen(
+        library, Patch(root="Library", key=str(library.pk), before={"title": "North"}, after={"title": "Ours"})
+    )
+    assert json.loads(run("inspect", f"library/{library.pk}")[0])["title"] == "Ours"
+
+
+def test_inspect_prints_the_tables(library: Library) -> None:
+    Shelf.objects.get().save()  # nothing changed: no entry
+    rename_unseen(library, "Renamed")
+    changed(library)
+    found = json.loads(run("inspect", "--tables", f"library/{library.pk}")[0])
+    head = conf.store().head(log_of(library))
+    assert head is not None
+    assert found["position"] == {"epoch": head.epoch, "sequence": 1}
+    assert found["size"]["entries"] == 1
+    assert found["size"]["rows"] == 7, "library, director, shelf, two books, two chapters"
+    assert found["log"] == log_of(library)
+    roots = found["roots"]
+    assert roots["rxcrdt"]["document"] == f"library/{library.pk}"
+    assert roots["Library"][str(library.pk)]["title"] == "Renamed"
+    (order,) = roots["Shelf.books"].values()
+    assert sorted(order, key=order.__getitem__) == [str(book.pk) for book in Book.objects.order_by("position")]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("lybrary/1", "No anchor is named 'lybrary'"),
+        ("library/999999", "There is no library with pk '999999'"),
+        ("library/x", "There is no library with pk 'x'"),
+        ("library", "A document's name is"),
+    ],
+)
+def test_inspect_says_what_is_wrong_with_a_name(name: str, sentence: str) -> None:
+    assert sentence in refused("inspect", name)
+
+
+# verify
+
+
+def test_verify_says_that_all_is_well(library: Library, other: Library) -> None:
+    out, error = run("verify")
+    assert (out, error) == ("Compared: 2 equal.\n", None)
+
+
+def test_verify_prints_the_first_difference_of_each_document_and_fails(library: Library, other: Library) -> None:
+    rename_unseen(library, "East")
+    out, error = run("verify")
+    assert out.splitlines() == [
+        f"library/{library.pk} differs: title: 'North', expected 'East'",
+        "Compared: 1 equal, 1 different.",
+    ]
+    assert "--fix" in str(error)
+    assert snapshot("library", library.pk)["title"] == "North", "without --fix nothing is written"
+
+
+def test_verify_mends_with_fix_and_tells_everybody(library: Library) -> None:
+    follower = Follower(f"library/{library.pk}")
+    rename_unseen(library, "East")
+    Book.objects.filter(title="Atlas").update(position=7)
+    out, error = run("verify", "--fix")
+    assert error is None
+    assert f"library/{library.pk} differed, and was projected again: " in out
+    assert "Compared: 1 mended." in out
+    assert follower.state == serialized("library", library.pk)
+    follower.close()
+    assert run("verify")[0] == "Compared: 1 equal.\n"
+
+
+def test_verify_looks_at_one_document_or_at_those_of_an_anchor(library: Library, other: Library) -> None:
+    rename_unseen(other, "West")
+    assert run("verify", f"library/{library.pk}") == ("Compared: 1 equal.\n", None)
+    assert "Compared: 1 different." in run("verify", f"library/{other.pk}")[0]
+    assert "Compared: 1 equal, 1 different." in run("verify", "library")[0]
+    assert run("verify", "board") == ("Compared: nothing.\n", None)
+
+
+def test_verify_of_library_1_is_not_of_library_12() -> None:
+    for pk in (1, 12):
+        Library.objects.create(pk=pk, name=str(pk))
+        snapshot("library", pk)
+    assert run("verify", "library/1")[0] == "Compared: 1 equal.\n"
+
+
+def test_verify_says_what_is_wrong_with_a_name(library: Library) -> None:
+    assert "No anchor is named 'lybrary'" in refused("verify", "lybrary/1")
+    assert "No anchor is named 'lybrary'" in refused("verify", "lybrary")
+    unopened = Library.objects.create(name="New")
+    assert f"The store has no document library/{unopened.pk}" in refused("verify", f"library/{unopened.pk}")
+
+
+def test_what_a_save_was_about_to_bring_is_no_difference(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename_unseen(library, "East")
+    monkeypatch.setattr(verifying, "time", SimpleNamespace(sleep=lambda _: changed(library)))
+    assert run("verify") == ("Compared: 1 equal.\n", None)
+
+
+# Documents that are not as they should be
+
+
+def test_a_document_whose_row_is_gone_has_to_be_empty(library: Library, other: Library) -> None:
+    Library.objects.filter(pk=other.pk)._raw_delete("default")
+    library.delete()  # seen, and emptied
+    out, error = run("verify")
+    assert (
+        f"library/{other.pk} differs: its row is gone, but the document shows it\nCompared: 1 equal, 1 different."
+        in out
+    )
+    assert error is not None
+    assert "Compared: 1 equal, 1 mended." in run("verify", "--fix")[0]
+    assert run("verify")[0] == "Compared: 2 equal.\n"
+
+
+def test_an_empty_document_whose_row_is_there_again(other: Library) -> None:
+    pk = other.pk
+    other.delete()
+    Library.objects.bulk_create([Library(pk=pk, name="Back")])
+    assert f"library/{pk} differs: its row is there, but the document is empty" in run("verify")[0]
+    assert "Compared: 1 mended." in run("verify", "--fix")[0]
+    assert snapshot("library", pk)["title"] == "Back"
+
+
+def test_rows_that_nothing_refers_to_are_no_part_of_a_document(library: Library) -> None:
+    _write_unseen(library, Patch(root="Person", key="77", before=None, after={"id": 77, "name": "Ghost", "firm": None}))
+    assert "differs: Person 77: is in the document, but nothing refers to it" in run("verify")[0]
+    assert "Compared: 1 mended." in run("verify", "--fix")[0]
+    assert run("verify")[0] == "Compared: 1 equal.\n"
+
+
+def test_a_list_that_names_a_row_which_is_not_there(library: Library) -> None:
+    shelf = str(Shelf.objects.get().pk)
+    _write_unseen(library, Patch(root="Book.chapters", key=shelf + "0", before=None, after={}))
+    assert f"differs: Book.chapters {shelf}0: is in the document, but nothing refers to it" in run("verify")[0]
+
+
+def test_a_serializer_that_raises_is_named_and_the_others_are_compared(
+    library: Library, other: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raises(self: BookSerializer, book: Book) -> str:
+        raise ZeroDivisionError("headings / 0")
+
+    monkeypatch.setattr(BookSerializer, "get_headings", raises)
+    out, error = run("verify", "--fix")
+    assert f"library/{library.pk} failed: ZeroDivisionError: headings / 0" in out
+    assert "Compared: 1 equal, 1 failed." in out
+    assert "see docs/failures.md" in str(error)
+
+
+def test_a_log_that_cannot_be_read_is_named_and_the_others_are_compared(library: Library, other: Library) -> None:
+    head = conf.store().head(log_of(library))
+    assert head is not None
+    conf.store().append(log_of(library), b"\xff\xff\xff", expect=head)
+    out, error = run("verify")
+    assert f"library/{library.pk} failed: " in out
+    assert "Compared: 1 equal, 1 failed." in out
+    assert error is not None
+
+
+def test_documents_of_other_tenants_versions_and_anchors_are_named_and_left_alone(library: Library) -> None:
+    with override_settings(RXCRDT={"STORE": "memory://", "NAMESPACE": "acme"}):
+        conf.use_store(store := conf.store())
+        snapshot("library", library.pk)
+    _foreign_log(store, f"library/{library.pk}@0123456789")
+    _foreign_log(store, "library/2@0123456789")
+    _foreign_log(store, "magazine/1@0123456789")
+    rename_unseen(library, "East")
+    out, error = run("verify", "--fix")
+    assert error is None
+    assert f"library/{library.pk} is not compared: it is of the tenant 'acme'." in out
+    assert f"library/{library.pk} is not compared: it is of another version of the code." in out
+    assert "2 documents of another version of the code are not compared." in out
+    assert "magazine/1 is not compared: it is of an anchor 'magazine' that is not registered." in out
+    with override_settings(RXCRDT={"STORE": "memory://", "NAMESPACE": "acme"}):
+        out = run("verify")[0]
+    assert "title: 'North', expected 'East'" in out
+    assert "it is of no tenant." in out
+
+
+def _foreign_log(store: DocStore, name: str) -> None:
+    lease = store.lease(name, since=None, seconds=5, wait=0)
+    store.begin(name, epoch=1, snapshot=b"\x00\x00", rows=[], lease=lease.token)
+
+
+def _write_unseen(library: Library, patch: Patch) -> None:
+    """As a process with a bug would: an entry in the log that the database knows nothing of."""
+    stored = conf.store().load(log_of(library))
+    assert stored is not None
+    replica = Replica(plan(registry.get("library")), stored)
+    update = layout.write(replica.doc, [patch], {})
+    assert update is not None
+    conf.store().append(log_of(library), update, expect=stored.head)
+
+
+# On a terminal, and as a process
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(library: Library, other: Library) -> None:
+    terminal, pipe = Terminal(), StringIO()
+    call_command("rxcrdt", "verify", stdout=StringIO(), stderr=terminal)
+    assert re.findall(r"(\d/\d) (\S+)", terminal.getvalue().replace("\x1b[K", " ")) == [
+        ("1/2", f"library/{library.pk}"),
+        ("2/2", f"library/{other.pk}"),
+    ]
+    assert terminal.getvalue().endswith("\x1b[K"), "the line is cleared"
+    call_command("rxcrdt", "verify", stdout=StringIO(), stderr=pipe)
+    assert pipe.getvalue() == ""
+
+
+def test_an_empty_store_in_memory_is_explained() -> None:
+    stderr = StringIO()
+    call_command("rxcrdt", "verify", stdout=StringIO(), stderr=stderr)
+    assert "in the memory of each process" in stderr.getvalue()
+
+
+@pytest.mark.parametrize("subcommand", ["inspect", "verify"])
+def test_help_explains_itself(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        call_command("rxcrdt", subcommand, "--help")
+    text = " ".join(capsys.readouterr().out.split())
+    assert "board/12" in text
+    assert {"inspect": "--tables", "verify": "exits with 1"}[subcommand] in text
+
+
+@pytest.fixture
+def shared_store(tmp_path: Path) -> Iterator[DocStore]:
+    with open_store(f"sqlite:///{tmp_path}/documents.sqlite3") as store:
+        conf.use_store(store)
+        yield store
+
+
+@pytest.mark.processes
+def test_another_process_verifies_mends_and_ends_with_the_right_code(
+    shared_store: DocStore, library: Library, child_environment: dict[str, str]
+) -> None:
+    environment = {**child_environment, "RXCRDT_TEST_STORE": shared_store.url}
+
+    def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "django", "rxcrdt", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    follower = Follower(f"library/{library.pk}")
+    rename_unseen(library, "East")
+    verified = manage("verify", "-v", "1")
+    assert (verified.returncode, "title: 'North', expected 'East'" in verified.stdout) == (1, True), verified.stderr
+    assert "CommandError: Run it with --fix" in verified.stderr
+    mended = manage("verify", "--fix")
+    assert mended.returncode == 0, mended.stderr
+    follower.document.catch_up()
+    assert follower.state == serialized("library", library.pk)
+    follower.close()
+    assert manage("verify").returncode == 0
+    assert json.loads(manage("inspect", f"library/{library.pk}").stdout)["title"] == "East"
