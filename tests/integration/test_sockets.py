@@ -481,7 +481,12 @@ async def test_clients_that_come_at_once_open_one_document(
 ) -> None:
     opened: list[str] = []
     opening = documents.open
-    monkeypatch.setattr(documents, "open", lambda name: opened.append(name) or opening(name))
+
+    def noting(name: str) -> Document:
+        opened.append(name)
+        return opening(name)
+
+    monkeypatch.setattr(documents, "open", noting)
     clients = [RawSocket(document) for _ in range(20)]
     for client in clients:
         await client.__aenter__()

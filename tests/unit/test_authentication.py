@@ -426,4 +426,4 @@ def test_what_is_not_in_the_users_queryset_is_not_found(
     monkeypatch.setattr(anchor, "get_queryset", own)
     assert code(f"secret/{library.pk}", _force_auth_user=anna) == CloseCode.NOT_FOUND
     anna.username = library.name
-    assert knock(library, _force_auth_user=anna)
+    assert knock(library, _force_auth_user=anna).user == str(anna.pk)

@@ -67,8 +67,11 @@ def test_updates_that_waited_become_one_and_say_the_same(outbox: Outbox) -> None
 def test_answers_keep_their_place_among_the_updates(outbox: Outbox) -> None:
     _, updates = edits(4)
     step2 = encode_step2(b"\x00\x00")
-    for item in (*map(UpdateFrame.of, updates[:2]), step2, *map(UpdateFrame.of, updates[2:])):
-        outbox.put(item)
+    for update in updates[:2]:
+        outbox.put(UpdateFrame.of(update))
+    outbox.put(step2)
+    for update in updates[2:]:
+        outbox.put(UpdateFrame.of(update))
     first, answer, last = drained(outbox)
     assert answer == step2
     assert updates_of([first]) == [pycrdt.merge_updates(*updates[:2])]

@@ -116,7 +116,7 @@ def test_a_frame_beyond_the_limit_is_too_large() -> None:
 
 def test_a_state_vector_beyond_the_limit_is_too_large() -> None:
     frame = encode_step1(encode_state_vector(dict.fromkeys(range(11), 1)))
-    assert decode(frame, max_bytes=MIB, max_clients=11)
+    assert isinstance(decode(frame, max_bytes=MIB, max_clients=11), SyncStep1)
     with pytest.raises(MessageTooLarge):
         decode(frame, max_bytes=MIB, max_clients=10)
 

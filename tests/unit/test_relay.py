@@ -17,7 +17,10 @@ from rxcrdt import conf, layer_link, relay
 from rxcrdt.awareness import NULL, Owner
 from rxcrdt.awareness import Entry as AwarenessEntry
 from rxcrdt.layer_link import LayerLink, Subscriber
+from rxcrdt.rooms import Room
+from rxcrdt.sockets import Limits
 from tests.conditions import until
+from tests.fake_documents import FakeDocument
 from tests.fake_layers import FakeLayer, Hub
 from ydoc_store import Entry, Position, open_store
 
@@ -305,8 +308,9 @@ def test_the_relay_is_its_own_thread_and_keeps_no_process_alive(process: Callabl
 
 
 def test_a_subscriber_is_what_rooms_are() -> None:
-    subscriber: Subscriber = Hearing()
-    assert subscriber
+    subscribers: list[Subscriber] = [Hearing()]
+    subscribers += [Room(FakeDocument(), limits=Limits(waiting_bytes=1, awareness_bytes=1))]
+    assert [hasattr(each, "entries_came") for each in subscribers] == [True, True]
 
 
 SHORT = """

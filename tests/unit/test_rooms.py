@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -30,6 +30,7 @@ from rxcrdt.rooms import Room
 from rxcrdt.sockets import Limits, Socket
 from tests.conditions import eventually
 from tests.fake_documents import FakeDocument, table_of
+from ydoc_store import Entry as LogEntry
 
 LIMITS = Limits(waiting_bytes=1_000_000, awareness_bytes=1000)
 
@@ -383,7 +384,12 @@ async def test_a_flood_of_entries_is_read_from_the_log_instead(
     await client.ask()
     entries = [document.elsewhere("a", number) for number in range(3000)]
     gate = threading.Event()
-    receive, document.receive = document.receive, lambda _: gate.wait(10)  # type: ignore[method-assign]
+    receive = document.receive
+
+    def stuck(entries: Sequence[LogEntry]) -> None:
+        gate.wait(10)
+
+    document.receive = stuck  # type: ignore[method-assign]
     room.entries_came(entries[:1])
     for entry in entries[1:]:
         room.entries_came([entry])
@@ -523,8 +529,17 @@ async def test_an_update_is_encoded_once_and_crosses_once_for_all_sockets_of_a_l
     encoded: list[bytes] = []
     posted: list[object] = []
     of, post = UpdateFrame.of, Group.post
-    monkeypatch.setattr(UpdateFrame, "of", lambda update: encoded.append(update) or of(update))
-    monkeypatch.setattr(Group, "post", lambda self, item: posted.append(item) or post(self, item))
+
+    def noting_of(update: bytes) -> UpdateFrame:
+        encoded.append(update)
+        return of(update)
+
+    def noting_post(self: Group, item: UpdateFrame | AwarenessFrame) -> bool:
+        posted.append(item)
+        return post(self, item)
+
+    monkeypatch.setattr(UpdateFrame, "of", noting_of)
+    monkeypatch.setattr(Group, "post", noting_post)
     clients = [enter() for _ in range(5)]
     for client in clients:
         await client.ask()
