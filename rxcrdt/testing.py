@@ -24,6 +24,7 @@ from pycrdt import Doc
 
 from rxcrdt import conf, layout, workers
 from rxcrdt.asgi import websocket_application
+from rxcrdt.asserting import assert_projected, own_store
 from rxcrdt.denormalize import denormalize
 from rxcrdt.exceptions import Refused
 from rxcrdt.lib0 import Reader
@@ -31,7 +32,7 @@ from rxcrdt.lobby import lobby
 from rxcrdt.protocol import MessageType, SyncType, encode_step1, encode_step2, encode_update
 from rxcrdt.values import Json
 
-__all__ = ["Client", "Verdict"]
+__all__ = ["Client", "Verdict", "assert_projected", "own_store"]
 
 TIMEOUT: Final = 10.0
 
