@@ -108,6 +108,14 @@ export function seen(page, pk, title) {
   return page.waitForFunction(look, [pk, title], { polling: 10, timeout: 15_000 }).then((handle) => handle.jsonValue());
 }
 
+/** When (milliseconds) an element of this selector with exactly this text was first seen on the page. */
+export function seenText(page, selector, text) {
+  // Not a locator: the longer it waits, the more seldom it looks.
+  const look = ([selector, text]) =>
+    [...document.querySelectorAll(selector)].some((element) => element.textContent === text) && Date.now();
+  return page.waitForFunction(look, [selector, text], { polling: 10, timeout: 15_000 }).then((handle) => handle.jsonValue());
+}
+
 export async function screenshot(page, name) {
   mkdirSync(SCREENSHOTS, { recursive: true });
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });

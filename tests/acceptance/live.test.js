@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { Demo, openBoard, openBrowser, PHONE, screenshot, seen, signIn, wasReloaded } from "./demo.js";
+import { Demo, openBoard, openBrowser, PHONE, screenshot, seen, seenText, signIn, wasReloaded } from "./demo.js";
 
 const BOARD = 1;
 const A_SECOND = 1000;
@@ -66,7 +66,7 @@ test("a task saved in another process is on all open pages within a second", asy
 
 test("a new task, its checklist and its labels appear on all open pages within a second", async (t) => {
   const title = "Opening hours at Christmas";
-  const sightings = pages.map((page) => page.getByRole("heading", { name: title }).waitFor().then(() => Date.now()));
+  const sightings = pages.map((page) => seenText(page, ".card h3", title));
   const { at } = await demo.shell(`
 from django.db import transaction
 with transaction.atomic():
@@ -93,7 +93,7 @@ test("an open task stays live", async (t) => {
   await jonas.getByText("Checkout on one page").click();
   await phone.locator(".column", { hasText: "In progress" }).scrollIntoViewIfNeeded();
   await phone.getByText("Checkout on one page").click();
-  const said = [jonas, phone].map((page) => page.getByRole("dialog").getByText("I am on it.").waitFor().then(() => Date.now()));
+  const said = [jonas, phone].map((page) => seenText(page, "dialog .comments p", "I am on it."));
   const { at } = await demo.shell(`
 from django.contrib.auth.models import User
 task = Task.objects.get(title="Checkout on one page")
