@@ -263,7 +263,7 @@ def test_documents_of_other_tenants_versions_and_anchors_are_named_and_left_alon
         conf.use_store(store := conf.store())
         snapshot("library", library.pk)
     _foreign_log(store, f"library/{library.pk}@0123456789")
-    _foreign_log(store, "library/2@0123456789")
+    _foreign_log(store, "library/0@0123456789")
     _foreign_log(store, "magazine/1@0123456789")
     rename_unseen(library, "East")
     out, error = run("verify", "--fix")
