@@ -61,8 +61,8 @@ class Backlog:
                 self._unrouted.setdefault(using, Changes()).update(changes)
             self._start()
 
-    @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
+        """Whether nothing waits, and nothing is being tried."""
         with self._lock:
             return not (self._documents or self._unrouted or self._overflowed or self._working)
 

@@ -333,6 +333,7 @@ class Document:
     def _read(self, tables: Tables, root: Node, using: str, changes: Changes) -> Refresh:
         """One query needs no snapshot: it is one. If a second one turns out to be needed, all is read again in one."""
         in_snapshot = connections[using].in_atomic_block
+        earlier: Refresh | None = None
         while True:
             reader = Reader(self.plan, using, in_snapshot=in_snapshot)
             refresh = Refresh(self.plan, self.name, tables, root, reader)
@@ -340,10 +341,12 @@ class Document:
             if in_snapshot or refresh.queries <= 1:
                 try:
                     with reading(using) if in_snapshot else projecting():
+                        if earlier is not None:
+                            refresh.hint(earlier)
                         refresh.read()
                     return refresh
                 except NeedsSnapshot:
-                    pass
+                    earlier = refresh
             in_snapshot = True
 
     def _compare(self, using: str) -> None:

@@ -89,16 +89,17 @@ class Reader:
 
     def below(self, layer: PlannedLayer, rows: Sequence[Model]) -> None:
         """Reads all that lies under ``rows``, which are new to the document."""
-        self._prefetch(rows, self._lookups_below(layer))
+        self._prefetch(rows, self.lookups_below(layer))
 
-    def _lookups_below(self, layer: PlannedLayer) -> list[str | Prefetch[Any]]:
+    def lookups_below(self, layer: PlannedLayer) -> list[str | Prefetch[Any]]:
+        """What ``below`` prefetches for rows of ``layer``."""
         lookups: list[str | Prefetch[Any]] = list(layer.lookups)
         for relation in layer.relations.values():
             if relation.lookup is None:
                 continue
             lookups.append(relation.lookup)
             prefix = "__".join(relation.field.source_attrs)
-            for inner in self._lookups_below(self.plan.layers[relation.child]):
+            for inner in self.lookups_below(self.plan.layers[relation.child]):
                 lookups.append(_prefixed(prefix, inner))
         return lookups
 

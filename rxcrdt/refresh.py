@@ -44,6 +44,7 @@ class Refresh:
         self._lists: dict[tuple[str, str], set[str]] = {}
         self._done: set[tuple[str, ...]] = set()
         self._rows: dict[Node, Model] = {}
+        self._listed: dict[Node, Model] = {}
         self._dropped: set[tuple[str, str, str]] = set()
         self._entering: dict[str, list[Model]] = {}
 
@@ -149,50 +150,65 @@ class Refresh:
 
     @property
     def queries(self) -> int:
-        """How many queries the marked nodes and lists will take, at the least."""
-        return len(self._lists) + sum(1 + len(self.plan.layers[name].lookups) for name in self._own)
+        """How many queries the marked nodes and lists will take: a list may bring rows in, with all below them."""
+        own = sum(1 + len(self.plan.layers[name].lookups) for name in self._own)
+        relations = [self.plan.layers[name].relations[relation] for name, relation in self._lists]
+        return own + sum(1 + len(self.reader.lookups_below(self.plan.layers[r.child])) for r in relations)
 
     # Reading
+
+    def hint(self, earlier: Refresh) -> None:
+        """Reads first the lists that an earlier pass, which could not go on, found to be needed: the rows in
+        them need no query of their own."""
+        for (layer, relation), keys in earlier._lists.items():
+            for key in keys:
+                self._list((layer, key), self.plan.layers[layer].relations[relation])
+        if self._lists:
+            self._read_all_lists()
 
     def read(self) -> None:
         """Reads all that was marked, and what that shows to be touched too."""
         while (self._own or self._lists) and not self.gone:
-            own, self._own = self._own, {}
-            for name, keys in own.items():
+            while self._own:
+                name, keys = self._own.popitem()
                 self._read_own(self.plan.layers[name], keys)
-            lists, self._lists = self._lists, {}
-            for (name, relation), keys in lists.items():
-                layer = self.plan.layers[name]
-                self._read_lists(layer, layer.relations[relation], keys)
+            self._read_all_lists()
         for name, rows in self._entering.items():
             self.reader.below(self.plan.layers[name], rows)
             self.projector.deep(self.forest, name, rows, self._known)
         self.fresh = {node for node in self.forest.nodes if node not in self.tables}
 
+    def _read_all_lists(self) -> None:
+        while self._lists:
+            (name, relation), keys = next(iter(self._lists.items()))
+            layer = self.plan.layers[name]
+            self._read_lists(layer, layer.relations[relation], keys)
+            del self._lists[name, relation]
+
     def _known(self, node: Node) -> bool:
         return node in self.tables and node not in self.missing
 
     def _read_own(self, layer: PlannedLayer, keys: set[str]) -> None:
+        known = {key: row for key in keys if (row := self._listed.get((layer.name, key))) is not None}
         chains = [] if len(keys) > MANY else list(self._chains(layer, keys))
-        rows = self.reader.rows(layer, keys.union(*(chain[2] for chain in chains)))
+        rows = self.reader.rows(layer, (keys - known.keys()).union(*(chain[2] for chain in chains)))
         place = {node_key(row.pk): number for number, row in enumerate(rows)}
-        changed = [row for row in rows if node_key(row.pk) in keys]
+        changed = [*known.values(), *(row for row in rows if node_key(row.pk) in keys - known.keys())]
+        gone = keys - known.keys() - place.keys()
         if self._renamed(layer, changed):
             self.missing.add(self.root)
-        self.missing.update((layer.name, key) for key in keys if key not in place)
+        self.missing.update((layer.name, key) for key in gone)
         if self.gone:
             return
         self.reader.prepare(layer, changed)
         for row in changed:
             self._project_own(layer, row)
         self._fetch_targets(layer, changed)
-        for key in keys - place.keys():
+        for key in gone:
             self._let_go((layer.name, key))
         for parent, relation, chain, key in chains:
-            if key not in place:
-                continue
             there = [place[key] for key in chain if key in place]
-            if len(there) < len(chain) or there != sorted(there):
+            if key in place and (len(there) < len(chain) or there != sorted(there)):
                 self._list(parent, relation)
         self._check_parents(layer, changed, by_place=len(keys) <= MANY)
 
@@ -212,13 +228,8 @@ class Refresh:
             table = f"{parent_layer.name}.{relation.name}"
             for key in keys:
                 for root, parent, _ in self.tables.holders.get((layer.name, key), ()):
-                    if root == table:
-                        yield (
-                            (parent_layer.name, parent),
-                            relation,
-                            self.tables.around(table, parent, key),
-                            key,
-                        )
+                    if root == table and ("list", parent_layer.name, parent, relation.name) not in self._done:
+                        yield (parent_layer.name, parent), relation, self.tables.around(table, parent, key), key
 
     def _project_own(self, layer: PlannedLayer, row: Model) -> None:
         node = (layer.name, node_key(row.pk))
@@ -316,7 +327,10 @@ class Refresh:
             node = (layer.name, node_key(row.pk))
             if node not in self.forest.nodes:
                 self.forest.nodes[node] = dict(self.tables.get(*node) or {})
-            self._enter(relation, self.projector.relate(self.forest, self.forest.nodes[node], layer, relation, row))
+            children = self.projector.relate(self.forest, self.forest.nodes[node], layer, relation, row)
+            self._enter(relation, children)
+            if relation.checkable:  # they come from the queryset that their layer is read by
+                self._listed.update({(relation.child, node_key(child.pk)): child for child in children})
 
     # Putting in
 

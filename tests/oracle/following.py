@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from pycrdt import Doc
@@ -24,6 +27,7 @@ class Follower:
         self.updates: list[bytes] = []
         self.positions: list[Position] = []
         self.is_gone = False
+        self._told = threading.Event()
         self.doc: Doc[Any] = layout.new_doc(1)
         self.document.subscribe(self)
         self.document.answer(b"\x00", self._apply)
@@ -31,6 +35,7 @@ class Follower:
     def _apply(self, update: bytes) -> None:
         self.updates.append(update)
         self.doc.apply_update(update)
+        self._told.set()
 
     def deliver(self, position: Position, update: bytes) -> None:
         self.positions.append(position)
@@ -38,6 +43,15 @@ class Follower:
 
     def gone(self) -> None:
         self.is_gone = True
+
+    def wait_until(self, holds: Callable[[dict[str, Json] | None], bool], *, seconds: float) -> bool:
+        """Whether ``holds`` the state within ``seconds``; for what another thread delivers."""
+        deadline = time.monotonic() + seconds
+        while not holds(self.state):
+            if not self._told.wait(deadline - time.monotonic()):
+                return holds(self.state)
+            self._told.clear()
+        return True
 
     @property
     def state(self) -> dict[str, Json] | None:
