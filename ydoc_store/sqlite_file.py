@@ -114,7 +114,7 @@ def _number(connection: FileConnection, statement: str) -> int:
 def _write_ahead(connection: FileConnection, path: Path, busy_seconds: float) -> None:
     """Switch the file to WAL, for good.
 
-    Several processes may do so at once. SQLite tells all but one of them that it is busy, and does not wait.
+    Several processes may do so at once. SQLite may then say that it is busy, without having waited.
     """
     deadline = time.monotonic() + busy_seconds
     while True:

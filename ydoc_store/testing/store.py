@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from ydoc_store.base import DocStore
-from ydoc_store.exceptions import StoreUnavailable
+from ydoc_store.exceptions import LeaseTimeout, StoreUnavailable
 from ydoc_store.testing.tools import DOC, Background, append_all, begin
 from ydoc_store.values import Position
 
@@ -75,6 +75,8 @@ class WholeStoreContract:
     def test_whoever_waits_for_a_lease_learns_that_the_store_was_closed(self, store: DocStore) -> None:
         store.lease(DOC, since=None, seconds=60, wait=0)
         waiting = Background(lambda: store.lease(DOC, since=None, seconds=60, wait=60))
+        with pytest.raises(LeaseTimeout):  # by then the other one stands in line
+            store.lease(DOC, since=None, seconds=60, wait=0.2)
         store.close()
         with pytest.raises(StoreUnavailable, match="closed"):
             waiting.result()
