@@ -97,7 +97,7 @@ class Backlog:
             for using, changes in unrouted.items():
                 flushing.flush(using, changes)
             for document in waiting:
-                flushing.flush_one(document, "default", Changes())
+                flushing.attempt(document, lambda kept: kept.flush_waiting())
                 documents.close(document)
             if overflowed:
                 documents.reconcile_kept()

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import Protocol
 
-from django.db import connections
+from django.db import connections, router
 
 from rxcrdt import conf, layout, relay
 from rxcrdt.anchors import Anchor
@@ -38,7 +38,7 @@ from rxcrdt.refresh import Refresh
 from rxcrdt.replica import Replica
 from rxcrdt.tables import Content, Tables
 from rxcrdt.values import Json
-from ydoc_store import Entry, HeadMoved, Lease, Position, PositionLost, StoreUnavailable
+from ydoc_store import Entry, HeadMoved, Lease, LeaseLost, Position, PositionLost, StoreUnavailable
 
 __all__ = ["Document", "Listener", "project"]
 
@@ -153,6 +153,8 @@ class Document:
             entries, self._incoming = sorted(self._incoming, key=lambda entry: entry.position), []
             replica = self._replica
             if replica is None:
+                if self._listeners:
+                    self._reload()  # a write failed, and dropped it
                 return
             for entry in entries:
                 if entry.position == Position(replica.position.epoch, replica.position.sequence + 1):
@@ -190,7 +192,9 @@ class Document:
                 )
 
     def _alias(self) -> str:
-        return self.anchor.base_queryset().db
+        """Where the rows are written: a replica may not have yet what the log has."""
+        queryset = self.anchor.base_queryset()
+        return getattr(queryset, "_db", None) or router.db_for_write(queryset.model)
 
     def _reload(self) -> None:
         log = conf.store().load(self.log)
@@ -225,10 +229,12 @@ class Document:
 
     def _tell(self, replica: Replica, update: bytes) -> None:
         for listener in tuple(self._listeners):
-            listener.deliver(replica.position, update)
-        if replica.root is None:
-            for listener in tuple(self._listeners):
-                listener.gone()
+            try:
+                listener.deliver(replica.position, update)
+                if replica.root is None:
+                    listener.gone()
+            except Exception:
+                logger.exception("%s could not be delivered to %r, which has a gap now.", self.name, listener)
 
     def _drop(self) -> None:
         with self._lock:
@@ -292,7 +298,7 @@ class Document:
             try:
                 write()
                 return
-            except (HeadMoved, PositionLost) as error:
+            except (HeadMoved, LeaseLost, PositionLost) as error:
                 self._drop()
                 logger.info("%s was written by somebody else meanwhile, and is read again: %s", self.name, error)
         write()

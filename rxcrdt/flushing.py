@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from rxcrdt import conf, documents
 from rxcrdt.backlog import backlog
 from rxcrdt.changes import Changes
 from rxcrdt.document import Document
 
-__all__ = ["flush", "route"]
+__all__ = ["attempt", "flush", "route"]
 
 logger = logging.getLogger("rxcrdt.flushing")
 
@@ -37,7 +38,7 @@ def flush(using: str, changes: Changes) -> None:
     for log, part in parts.items():
         document = documents.get_by_log(log)
         if document is not None:
-            flush_one(document, using, part)
+            _flush_one(document, using, part)
 
 
 def route(changes: Changes) -> dict[str, Changes]:
@@ -57,11 +58,16 @@ def route(changes: Changes) -> dict[str, Changes]:
     return parts
 
 
-def flush_one(document: Document, using: str, changes: Changes) -> bool:
-    """Flushes into one document; False if that failed, in which case the changes wait in it and are retried."""
+def _flush_one(document: Document, using: str, changes: Changes) -> None:
+    """Flushes ``changes`` into one document; what fails waits in it, and is retried."""
+    attempt(document, lambda kept: kept.flush(using, changes))
+
+
+def attempt(document: Document, write: Callable[[Document], None]) -> None:
+    """Runs ``write``, which brings ``document`` up to date; if that fails, it is logged and tried again later."""
     document = documents.keep(document)
     try:
-        document.flush(using, changes)
+        write(document)
     except LEAVING:
         raise
     except BaseException as error:
@@ -72,7 +78,5 @@ def flush_one(document: Document, using: str, changes: Changes) -> bool:
             error,
         )
         backlog.keep(document)
-        return False
     finally:
         documents.close(document)
-    return True

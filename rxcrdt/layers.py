@@ -54,6 +54,13 @@ class Relation:
         return self.steps[0].pk_column if len(self.steps) == 1 and not self.many else None
 
     @property
+    def follows_columns(self) -> bool:
+        """Whether a save of the parent may lead to other children, in a way that no column of it tells by itself."""
+        if self.opaque or len(self.steps) > 1:
+            return True
+        return bool(self.steps) and self.steps[0].via is None and self.pk_column is None
+
+    @property
     def vias(self) -> frozenset[str]:
         return frozenset(step.via for step in self.steps if step.via)
 

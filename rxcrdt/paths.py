@@ -41,24 +41,31 @@ class Hop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A column of ``model`` that makes a save of its rows a change of the row that the column points at."""
+    """A column of ``model`` that makes a save of its rows a change of the row that the column points at.
+
+    ``to_field`` is the column of ``target`` that it holds, where that is not the primary key.
+    """
 
     via: str
     model: type[Model]
     target: type[Model]
     column: str
+    to_field: str | None = None
     type_column: str | None = None
     type_concrete: bool = True
 
     def owner_of(self, row: Model) -> str | None:
-        """The row key of what ``row`` points at, from the row's own columns: no query."""
+        """The row key of what ``row`` points at, from the row's own columns: no query but for a ``to_field``."""
         values = row.__dict__  # not getattr: a deferred column would be read from the database
         pk = values.get(self.column)
         if pk is None:
             return None
         if self.type_column is not None and values.get(self.type_column) != self._content_type(row._state.db):
             return None
-        return row_key(self.target, pk)
+        if self.to_field is not None:
+            owners = self.target._base_manager.using(row._state.db).filter(**{self.to_field: pk})
+            pk = owners.values_list("pk", flat=True).first()
+        return None if pk is None else row_key(self.target, pk)
 
     def _content_type(self, using: str | None) -> Any:
         from django.contrib.contenttypes.models import ContentType
@@ -143,15 +150,16 @@ def links_of(step: Hop) -> tuple[Link, ...]:
             ),
         )
     key: ForeignKey[Any, Any] = field.field
-    return (Link(via=step.via, model=field.related_model, target=_target(key), column=key.attname),)
+    return (_link(step.via, field.related_model, key),)
 
 
 def _through_links(via: str, through: type[Model]) -> tuple[Link, ...]:
     keys = [field for field in through._meta.get_fields() if isinstance(field, ForeignKey)]
-    return tuple(Link(via=via, model=through, target=_target(key), column=key.attname) for key in keys)
+    return tuple(_link(via, through, key) for key in keys)
 
 
-def _target(key: ForeignKey[Any, Any]) -> type[Model]:
-    model = key.related_model
-    assert isinstance(model, type)
-    return model
+def _link(via: str, model: type[Model], key: ForeignKey[Any, Any]) -> Link:
+    target = key.related_model
+    assert isinstance(target, type)
+    to_field = None if key.target_field.primary_key else key.target_field.name
+    return Link(via=via, model=model, target=target, column=key.attname, to_field=to_field)

@@ -140,7 +140,7 @@ class Refresh:
         self._done.add(("own", *node))
         self._own.setdefault(node[0], set()).add(node[1])
         for relation in self.plan.layers[node[0]].relations.values():
-            if len(relation.steps) > 1:
+            if relation.follows_columns:
                 self._list(node, relation)
 
     def _list(self, parent: Node, relation: Relation) -> None:

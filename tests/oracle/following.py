@@ -59,6 +59,14 @@ class Follower:
         roots = Tables(plan(self.document.anchor), {}).content
         return denormalize(layout.read(self.doc, roots), meta)
 
+    def ghosts(self) -> set[tuple[str, str]]:
+        """Nodes that are in the follower's document and not in the database's."""
+        content, _ = self.document.content()
+        mine = layout.read(self.doc, content)
+        return {(root, key) for root, table in mine.items() for key in table} - {
+            (root, key) for root, table in content.items() for key in table
+        }
+
     def close(self) -> None:
         self.document.unsubscribe(self)
         documents.close(self.document)
