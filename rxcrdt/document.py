@@ -19,45 +19,31 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Protocol
 
-from django.db import connections, router
+from django.db import router
 
 from rxcrdt import conf, layout, relay
 from rxcrdt.anchors import Anchor
+from rxcrdt.audience import Audience, Listener
 from rxcrdt.changes import Changes
-from rxcrdt.context import projecting
+from rxcrdt.compaction import Compaction, compact
+from rxcrdt.current import read_changed, read_whole
 from rxcrdt.exceptions import DocumentGone
-from rxcrdt.keys import node_key
 from rxcrdt.layers import Plan, plan
 from rxcrdt.lineage import new_epoch
 from rxcrdt.names import LogName
-from rxcrdt.projection import Forest, Node, Projector, node_row_key
-from rxcrdt.reading import NeedsSnapshot, Reader, reading
-from rxcrdt.refresh import Refresh
+from rxcrdt.projection import Forest, Node, node_row_key
 from rxcrdt.replica import Replica
 from rxcrdt.tables import Content, Tables
 from rxcrdt.values import Json
 from ydoc_store import Entry, HeadMoved, Lease, LeaseLost, Position, PositionLost, StoreUnavailable
 
-__all__ = ["Document", "Listener", "project"]
+__all__ = ["Document"]
 
 logger = logging.getLogger("rxcrdt.documents")
 
 TRIES = 4
 BUILD_LEASES = 6  # a whole document takes longer than a flush
-COMPACT_ENTRIES = 500
-COMPACT_BYTES = 1024 * 1024
-
-
-class Listener(Protocol):
-    """Who is told of a document's entries. Both are called under the document's lock and must not block."""
-
-    def deliver(self, position: Position, update: bytes) -> None:
-        """The next entry of the log; or, with a larger step, one update that stands for all entries up to there."""
-
-    def gone(self) -> None:
-        """The root row left the anchor's queryset: the document is empty."""
 
 
 class Document:
@@ -71,12 +57,12 @@ class Document:
         self._writing = threading.Lock()
         self._lock = threading.RLock()
         self._replica: Replica | None = None
-        self._told: tuple[Position, bytes] | None = None  # what listeners have: position and state vector
-        self._listeners: list[Listener] = []
+        self._audience = Audience(name)
         self._waiting: deque[tuple[str, Changes]] = deque()  # of itself safe for threads
         self._incoming: list[Entry] = []
         self._behind = False
-        self._since_compaction = 0, 0
+        self._lease_is_held = False
+        self._compaction = Compaction(self.log)
 
     @property
     def plan(self) -> Plan:
@@ -86,7 +72,7 @@ class Document:
     def position(self) -> Position | None:
         """The head of the log, as far as this process knows; None before the document was loaded."""
         with self._lock:
-            return self._told[0] if self._told else None
+            return self._audience.position
 
     @property
     def exists(self) -> bool:
@@ -107,11 +93,11 @@ class Document:
 
     def subscribe(self, listener: Listener) -> None:
         with self._lock:
-            self._listeners.append(listener)
+            self._audience.add(listener)
 
     def unsubscribe(self, listener: Listener) -> None:
         with self._lock:
-            self._listeners.remove(listener)
+            self._audience.remove(listener)
 
     def answer(self, state_vector: bytes, enroll: Callable[[bytes], None]) -> None:
         """Calls ``enroll`` with what a client of ``state_vector`` lacks, while no entry can come in between."""
@@ -153,7 +139,7 @@ class Document:
             entries, self._incoming = sorted(self._incoming, key=lambda entry: entry.position), []
             replica = self._replica
             if replica is None:
-                if self._listeners:
+                if self._audience:
                     self._reload()  # a write failed, and dropped it
                 return
             for entry in entries:
@@ -169,7 +155,7 @@ class Document:
             missed = conf.store().since(self.log, position)
         except PositionLost:
             self._reload()
-            if self._replica is None and self._listeners:
+            if self._replica is None and self._audience:
                 self._compare(self._alias())
             return
         with self._lock:
@@ -207,15 +193,8 @@ class Document:
         """Takes a replica that was loaded or built; listeners get what they lack in one update."""
         with self._lock:
             self._replica = replica
-            self._since_compaction = 0, 0
-            told, self._told = self._told, (replica.position, replica.state())
-            if told is None or told[0] == replica.position:
-                return
-            if told[0].epoch == replica.position.epoch:
-                update = replica.doc.get_update(told[1])
-            else:
-                update = replica.lacking(told[1])
-            self._tell(replica, update)
+            self._compaction.restart()
+            self._audience.bring_to(replica)
 
     def _take(self, replica: Replica, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -224,17 +203,7 @@ class Document:
             except BaseException:
                 self._drop()
                 raise
-            self._told = replica.position, replica.state()
-            self._tell(replica, entry.update)
-
-    def _tell(self, replica: Replica, update: bytes) -> None:
-        for listener in tuple(self._listeners):
-            try:
-                listener.deliver(replica.position, update)
-                if replica.root is None:
-                    listener.gone()
-            except Exception:
-                logger.exception("%s could not be delivered to %r, which has a gap now.", self.name, listener)
+            self._audience.tell(replica, entry.update)
 
     def _drop(self) -> None:
         with self._lock:
@@ -282,6 +251,7 @@ class Document:
         seconds = conf.settings().lease_seconds
         since = self._replica.position if self._replica else None
         lease = conf.store().lease(self.log, since=since, seconds=seconds * times, wait=seconds)
+        self._lease_is_held = True
         try:
             if lease.log is not None:
                 self._put(Replica(self.plan, lease.log))
@@ -290,7 +260,14 @@ class Document:
                     self._take(self._replica, lease.missed)
             yield lease
         finally:
+            if self._lease_is_held:
+                self._release(lease)
+
+    def _release(self, lease: Lease) -> None:
+        try:
             conf.store().release(self.log, lease.token)
+        except StoreUnavailable as error:
+            logger.warning("The lease of %s could not be given back, and runs out by itself: %s", self.name, error)
 
     def _again(self, write: Callable[[], None]) -> None:
         """Once more where the log moved although we held its lease: it expired, or the log is gone."""
@@ -309,7 +286,7 @@ class Document:
                 replica = self._replica
                 if replica is not None and replica.root is not None:
                     self._refresh(lease, replica, replica.root, using, changes)
-                elif replica is not None or self._told is not None:
+                elif replica is not None or self.position is not None:
                     self._project(lease, using)
                 # Without a log, and nobody here who has seen one: whoever builds it will read what was saved.
 
@@ -324,7 +301,7 @@ class Document:
         if announced:
             conf.store().add_rows(self.log, announced)
         while True:
-            refresh = self._read(tables, root, using, changes)
+            refresh = read_changed(self.plan, self.name, tables, root, using, changes)
             coming = {node_row_key(self.plan, node) for node in refresh.fresh}
             coming.update(*refresh.forest.sources.values())
             coming = {row for row in coming - announced if not tables.shows(row)}
@@ -335,25 +312,6 @@ class Document:
         with self._dropping():
             refresh.merge()
             self._append(lease, replica, None if refresh.gone else root)
-
-    def _read(self, tables: Tables, root: Node, using: str, changes: Changes) -> Refresh:
-        """One query needs no snapshot: it is one. If a second one turns out to be needed, all is read again in one."""
-        in_snapshot = connections[using].in_atomic_block
-        earlier: Refresh | None = None
-        while True:
-            reader = Reader(self.plan, using, in_snapshot=in_snapshot)
-            refresh = Refresh(self.plan, self.name, tables, root, reader)
-            refresh.mark(changes)
-            if in_snapshot or refresh.queries <= 1:
-                try:
-                    with reading(using) if in_snapshot else projecting():
-                        if earlier is not None:
-                            refresh.hint(earlier)
-                        refresh.read()
-                    return refresh
-                except NeedsSnapshot:
-                    earlier = refresh
-            in_snapshot = True
 
     def _compare(self, using: str) -> None:
         def write() -> None:
@@ -367,7 +325,7 @@ class Document:
         found nobody to tell. Builds the log if there is none."""
         indexed = conf.store().rows(self.log)
         while True:
-            root, forest = project(self.anchor, self.name, self._value, using)
+            root, forest = read_whole(self.anchor, self.name, self._value, using)
             rows = forest.rows(self.plan)
             if rows <= indexed:
                 break
@@ -396,7 +354,7 @@ class Document:
 
     def _begin(self, lease: Lease, root: Node, forest: Forest, rows: set[str]) -> None:
         """A new lineage: the database's content in an empty document, under an id that nobody has seen."""
-        epoch = new_epoch(self._told[0].epoch if self._told else 0)
+        epoch = new_epoch(self.position.epoch if self.position else 0)
         tables = Tables(self.plan, {})
         tables.replace(forest, root)
         doc = layout.new_doc(epoch)
@@ -424,15 +382,16 @@ class Document:
                 return
             position = self._append_once(replica.position, update, lease)
             replica.appended(position)
-            self._told = position, replica.state()
-            self._tell(replica, update)
+            self._audience.tell(replica, update)
         relay.publish(self.log, Entry(position=position, update=update))
-        self._count(update)
+        self._compaction.appended(self.plan, update)
 
     def _append_once(self, expect: Position, update: bytes, lease: Lease) -> Position:
         """Appends; where it is not known whether that worked, the log is asked, never the append repeated."""
         try:
-            return conf.store().append(self.log, update, expect=expect, lease=lease.token)
+            position = conf.store().append(self.log, update, expect=expect, lease=lease.token)
+            self._lease_is_held = False  # the append took it along
+            return position
         except StoreUnavailable as error:
             try:
                 missed = conf.store().since(self.log, expect)
@@ -442,33 +401,6 @@ class Document:
                 return missed[0].position
             raise
 
-    def _count(self, update: bytes) -> None:
-        entries, size = self._since_compaction
-        self._since_compaction = entries + 1, size + len(update)
-        if entries + 1 < COMPACT_ENTRIES and size + len(update) < COMPACT_BYTES:
-            return
-        self._since_compaction = 0, 0
-        try:
-            self.compact()
-        except (StoreUnavailable, PositionLost) as error:
-            logger.warning("The log of %s could not be compacted, and will be later: %s", self.name, error)
-
     def compact(self) -> None:
-        """Folds the log into its snapshot, through a freshly loaded document: only that merges its garbage."""
-        log = conf.store().load(self.log)
-        if log is None or not log.entries:
-            return
-        fresh = Replica(self.plan, log)
-        conf.store().compact(self.log, fresh.doc.get_update(), at=fresh.position)
-
-
-def project(anchor: type[Anchor], name: str, value: str, using: str) -> tuple[Node | None, Forest]:
-    """The whole document ``name`` as the database has it now; None and nothing if its row is not there."""
-    current = plan(anchor)
-    forest = Forest()
-    with reading(using):
-        row = Reader(current, using, in_snapshot=True).whole(anchor.lookup_field, value)
-        if row is None or anchor.document_name(row) != name:
-            return None, forest
-        Projector(current).deep(forest, current.root, [row], lambda _: False)
-    return (current.root, node_key(row.pk)), forest
+        """Folds the log into its snapshot."""
+        compact(self.plan, self.log)

@@ -11,8 +11,8 @@ from rest_framework.renderers import JSONRenderer
 from rxcrdt import conf, documents, layout
 from rxcrdt.anchors import Anchor
 from rxcrdt.context import projecting, projection_context
+from rxcrdt.current import read_whole
 from rxcrdt.denormalize import denormalize
-from rxcrdt.document import project
 from rxcrdt.exceptions import DocumentGone
 from rxcrdt.layers import plan
 from rxcrdt.names import log_name
@@ -57,7 +57,7 @@ def _without_writing(anchor: type[Anchor], document: str, value: str) -> dict[st
         replica = Replica(current, log)
         if replica.root is not None:
             return _state(document, replica.content())
-    root, forest = project(anchor, document, value, anchor.base_queryset().db)
+    root, forest = read_whole(anchor, document, value, anchor.base_queryset().db)
     return _state(document, _content(anchor, document, root, forest))
 
 
