@@ -45,6 +45,9 @@ class Layer(Protocol):
 class Subscriber(Protocol):
     """Whoever has a document open. Called in the link's thread: must not block."""
 
+    def joined(self) -> None:
+        """From now on everything is heard; what was said before, or during an outage, was not."""
+
     def entries_came(self, entries: Sequence[Entry]) -> None:
         """Entries of the log; with none, the log may have some that did not come."""
 
@@ -236,8 +239,8 @@ class LayerLink:
         for topic in wanted - joined:
             await layer.group_add(_group(topic), channel)
             joined.add(topic)
-            for subscriber in self._of(topic):  # whatever was published before we heard it
-                subscriber.entries_came(())
+            for subscriber in self._of(topic):
+                subscriber.joined()
 
     def _of(self, topic: str) -> tuple[Subscriber, ...]:
         with self._lock:

@@ -92,7 +92,6 @@ class Lobby:
             documents.close(document)
             raise
         relay.join(room.log, room)
-        relay.ask_awareness(room.log)
         upkeep().add(room)
         place.document, place.room = document, room
         return room

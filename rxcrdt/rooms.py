@@ -211,6 +211,12 @@ class Room:
 
     # Other processes; in the relay's thread -----------------------------------------------------------------
 
+    def joined(self) -> None:
+        """Others may have written, come and gone unheard; and they may not have heard who is here."""
+        self.entries_came(())
+        self.awareness_asked()
+        relay.ask_awareness(self.log)
+
     def entries_came(self, entries: Sequence[LogEntry]) -> None:
         """Entries that another process wrote, or (with none) that there may be some."""
         with self._lock:

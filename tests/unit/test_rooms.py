@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Map
 
+from rxcrdt import relay
 from rxcrdt.awareness import NULL, Entry, Owner, parse_entries
 from rxcrdt.exceptions import ProtocolError, Refused
 from rxcrdt.groups import Group
 from rxcrdt.lib0 import Reader
 from rxcrdt.outbox import AwarenessFrame, UpdateFrame
+from rxcrdt.processes import process_id
 from rxcrdt.protocol import (
     AwarenessUpdate,
     Message,
@@ -346,6 +348,27 @@ async def test_what_other_processes_say_of_their_sockets_is_heard(enter: Callabl
     room.receive_awareness(anna.socket, [Entry(9, 1, b"[]")])  # an echo, or a liar
     room.awareness_came(there, [Entry(9, 2, NULL)])
     await eventually(lambda: anna.heard == [Entry(9, 0, b"{}"), Entry(9, 2, NULL)])
+
+
+async def test_a_room_that_hears_again_reads_asks_and_tells(
+    document: FakeDocument, enter: Callable[..., Reading], room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, tuple[object, ...]]] = []
+    for name in ("publish_awareness", "ask_awareness"):
+        monkeypatch.setattr(relay, name, lambda *args, name=name: said.append((name, args)))
+    anna = enter()
+    await anna.ask()
+    room.receive_awareness(anna.socket, [Entry(1, 0, b"{}"), Entry(2, 0, b"{}")])
+    room.receive_awareness(anna.socket, [Entry(2, 1, NULL)])
+    said.clear()
+    document.elsewhere("a", 1)
+    room.joined()
+    owner = Owner(process_id(), anna.socket.number)
+    assert said == [
+        ("publish_awareness", (room.log, owner, [Entry(1, 0, b"{}")])),
+        ("ask_awareness", (room.log,)),
+    ]
+    await eventually(lambda: anna.state == {"a": 1})
 
 
 # Other processes' entries
