@@ -60,6 +60,12 @@ def _chosen(offered: Any) -> str | None:
     return min(offered, key=lambda name: name.startswith(TOKEN_PROTOCOL), default=None)
 
 
+def _retrieve(opening: asyncio.Future[Room]) -> None:
+    """Nobody may be left to hear how it went, and asyncio would complain."""
+    if not opening.cancelled():
+        opening.exception()
+
+
 class Connection:
     """An accepted WebSocket. Everything that ends it goes through ``run``, which always cleans up."""
 
@@ -125,8 +131,11 @@ class Connection:
         if len(_connections()) > conf.settings().max_sockets:
             raise Refused(CloseCode.TOO_MANY, "This server has as many connections as it may have.")
         opening = asyncio.ensure_future(self._open())
+        opening.add_done_callback(_retrieve)
         try:
             held = await self._read_while(opening)
+            if held is None:
+                return
             room = await opening
         finally:
             opening.cancel()
@@ -142,10 +151,10 @@ class Connection:
         self._socket.user = admission.user
         return await lobby().enter(admission.log, admission.document, self._socket)
 
-    async def _read_while(self, opening: asyncio.Future[Room]) -> list[bytes]:
-        """What comes while the document opens, which may take long. Reading on keeps pings answered.
+    async def _read_while(self, opening: asyncio.Future[Room]) -> list[bytes] | None:
+        """What comes while the document opens, which may take long; None if the client leaves.
 
-        Returns early, with the opening cancelled, if the client leaves.
+        Reading on keeps pings answered, and a client that left from being waited for.
         """
         held: list[bytes] = []
         while not opening.done() and len(held) < MAX_HELD:
@@ -154,8 +163,7 @@ class Connection:
             if reading.done():
                 frame = await self._next()
                 if frame is None:
-                    opening.cancel()
-                    break
+                    return None
                 held.append(frame)
         return held
 

@@ -49,6 +49,7 @@ class RawSocket:
     async def __aexit__(self, *_: object) -> None:
         if not self.task.done():
             await self._communicator.disconnect(timeout=SECONDS)
+            assert not self.task.cancelled(), "servers log an application that ends like that"
         await asyncio.to_thread(workers.wait_for_background, SECONDS)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -459,8 +460,23 @@ async def test_a_client_that_leaves_while_its_document_opens_leaves_nothing(
     async with RawSocket(document) as socket:
         await socket.send(RawSocket.HELLO)
         await eventually(lambda: lobby.lobby()._places)
+    await socket.task  # raises nothing, or servers would complain
     assert not consumers._connections()
     slow_opening.set()
+
+
+async def test_nobody_is_left_to_hear_that_the_opening_failed(
+    library: Library, document: str, slow_opening: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with RawSocket(document) as socket:
+        await socket.send(RawSocket.HELLO)
+        await eventually(lambda: lobby.lobby()._places)
+        await library.adelete()
+    slow_opening.set()
+    await eventually(lambda: not documents._shelf.pins)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert "never retrieved" not in caplog.text
 
 
 async def test_a_client_that_talks_while_its_document_opens_is_not_read_without_end(
