@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connections
-
 from rxcrdt import conf, documents
 from rxcrdt.backlog import backlog
 from rxcrdt.exceptions import NotProjected
 from rxcrdt.names import LogName
 from rxcrdt.registry import registry
+from rxcrdt.transactions import in_test_case, in_transaction
 from rxcrdt.verifying import stored_difference
 from ydoc_store import DocStore, open_store
 
@@ -29,9 +28,7 @@ def assert_projected(name: str, pk: Any) -> None:
     document = f"{name}/{pk}"
     anchor, _ = registry.resolve(document)
     using = anchor.base_queryset().db
-    blocks = connections[using].atomic_blocks
-    in_test_case = any(_of_test_case(block) for block in blocks)
-    if not all(map(_of_test_case, blocks)):
+    if in_transaction(using):
         raise NotProjected(
             f"Documents hold what is committed, and assert_projected({name!r}, {pk!r}) is called inside of atomic(): "
             f"call it after the block."
@@ -40,15 +37,11 @@ def assert_projected(name: str, pk: Any) -> None:
     documents.close(opened)
     problem = stored_difference(LogName.parse(opened.log))
     if problem is not None:
-        raise NotProjected(f"{document} is not what its serializer gives: {problem}. {_next_step(in_test_case)}")
+        raise NotProjected(f"{document} is not what its serializer gives: {problem}. {_next_step(in_test_case(using))}")
 
 
-def _of_test_case(block: Any) -> bool:
-    return bool(getattr(block, "_from_testcase", False))
-
-
-def _next_step(in_test_case: bool) -> str:
-    if in_test_case:
+def _next_step(test_case: bool) -> str:
+    if test_case:
         return (
             "A TestCase commits nothing: save inside of `with self.captureOnCommitCallbacks(execute=True)`, "
             "see docs/testing.md."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.db import connections
 from rest_framework.renderers import JSONRenderer
 
 from rxcrdt import conf, documents, layout
@@ -20,6 +19,7 @@ from rxcrdt.projection import Forest, Node
 from rxcrdt.registry import registry
 from rxcrdt.replica import Replica
 from rxcrdt.tables import Tables
+from rxcrdt.transactions import in_transaction
 from rxcrdt.values import Json, difference
 
 __all__ = ["compare", "serialized", "snapshot"]
@@ -33,7 +33,7 @@ def snapshot(name: str, pk: Any) -> dict[str, Json]:
     """
     document = f"{name}/{pk}"
     anchor, value = registry.resolve(document)
-    if connections[anchor.base_queryset().db].in_atomic_block:
+    if in_transaction(anchor.base_queryset().db):
         return _without_writing(anchor, document, value)
     kept = documents.open(document)
     try:

@@ -20,6 +20,7 @@ from rxcrdt.changes import Changes, Linked
 from rxcrdt.keys import row_key
 from rxcrdt.paths import Link
 from rxcrdt.registry import registry
+from rxcrdt.transactions import in_test_case
 from rxcrdt.watched import Watched, watch
 
 __all__ = ["collect", "report", "wire"]
@@ -189,7 +190,7 @@ def collect(using: str, changes: Changes) -> None:
         return
     waiting: list[Any] = connection.run_on_commit
     savepoints = set(connection.savepoint_ids)
-    if _went_on(connection, waiting, savepoints, changes):
+    if _went_on(using, waiting, savepoints, changes):
         return
     total = _total_of(waiting)
     part, flush = _Part(total), _Flush(using, total)
@@ -199,13 +200,13 @@ def collect(using: str, changes: Changes) -> None:
     waiting.append((set(), flush, True))
 
 
-def _went_on(connection: Any, waiting: list[Any], savepoints: set[str], changes: Changes) -> bool:
+def _went_on(using: str, waiting: list[Any], savepoints: set[str], changes: Changes) -> bool:
     """Adds to the part that was noted last, if that is of the same savepoints.
 
     Not in a TestCase, which never commits: ``captureOnCommitCallbacks`` takes the hooks that were added inside
     of it, so that every change there needs hooks of its own.
     """
-    if len(waiting) < 2 or getattr(connection.atomic_blocks[0], "_from_testcase", False):
+    if len(waiting) < 2 or in_test_case(using):
         return False
     (held, part, _), (_, flush, _) = waiting[-2:]
     if not isinstance(flush, _Flush) or not isinstance(part, _Part) or held != savepoints:
