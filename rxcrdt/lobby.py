@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from rxcrdt import conf, documents, relay, workers
 from rxcrdt.document import Document
+from rxcrdt.exceptions import DocumentGone
 from rxcrdt.processes import PerProcess
 from rxcrdt.rooms import Room
 from rxcrdt.sockets import Limits, Socket
 from rxcrdt.upkeep import upkeep
 
 __all__ = ["Lobby", "lobby", "socket_limits"]
+
+logger = logging.getLogger(__name__)
 
 
 def socket_limits() -> Limits:
@@ -54,8 +58,10 @@ class Lobby:
             place.sockets.add(socket)
             self._of[socket] = place
         try:
+            opening = asyncio.wrap_future(place.opening)
+            opening.add_done_callback(_retrieve)
             # Shielded: whoever stops waiting must not cancel the opening for all others.
-            return await asyncio.shield(asyncio.wrap_future(place.opening))
+            return await asyncio.shield(opening)
         except BaseException:
             self.leave(socket)
             raise
@@ -70,6 +76,8 @@ class Lobby:
             if place.sockets:
                 return
             self._take_down(place)
+        if not place.opening.done():
+            place.opening.add_done_callback(_say_unheard)
         place.opening.add_done_callback(lambda _: _close(place))
 
     def rooms(self) -> list[Room]:
@@ -105,6 +113,19 @@ class Lobby:
         """Whoever enters from now on opens a room of his own."""
         if self._places.get(place.key) is place:
             del self._places[place.key]
+
+
+def _retrieve(opening: asyncio.Future[Room]) -> None:
+    """Whoever waited may have left, and asyncio would complain of an exception that nobody asked for."""
+    if not opening.cancelled():
+        opening.exception()
+
+
+def _say_unheard(opening: Future[Room]) -> None:
+    """All who would have logged it have left."""
+    error = opening.exception()
+    if error is not None and not isinstance(error, DocumentGone):
+        logger.error("A document could not be opened, and all its clients have left meanwhile.", exc_info=error)
 
 
 def _close(place: _Place) -> None:

@@ -465,18 +465,34 @@ async def test_a_client_that_leaves_while_its_document_opens_leaves_nothing(
     slow_opening.set()
 
 
-async def test_nobody_is_left_to_hear_that_the_opening_failed(
-    library: Library, document: str, slow_opening: threading.Event, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("why", ["the row is gone", "an error"])
+async def test_an_opening_that_fails_when_all_have_left_is_logged_unless_the_row_is_gone(
+    library: Library,
+    document: str,
+    slow_opening: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    why: str,
 ) -> None:
+    def broken(name: str) -> Document:
+        slow_opening.wait(10)
+        raise RuntimeError("a bug in a serializer")
+
+    if why == "an error":
+        monkeypatch.setattr(documents, "open", broken)
     async with RawSocket(document) as socket:
         await socket.send(RawSocket.HELLO)
         await eventually(lambda: lobby.lobby()._places)
+        places = list(lobby.lobby()._places.values())
         await library.adelete()
+    (opening,) = [place.opening for place in places]
     slow_opening.set()
-    await eventually(lambda: not documents._shelf.pins)
+    await eventually(opening.done)
+    await asyncio.sleep(0)
     gc.collect()
     await asyncio.sleep(0)
-    assert "never retrieved" not in caplog.text
+    assert "never retrieved" not in caplog.text  # asyncio's way of saying that nobody asked
+    assert caplog.text.count("all its clients have left") == (why == "an error")
 
 
 async def test_a_client_that_talks_while_its_document_opens_is_not_read_without_end(
