@@ -9,7 +9,8 @@ from django.db import transaction
 from django.test import TestCase, TransactionTestCase
 
 from rxcrdt import changed, conf, documents
-from rxcrdt.exceptions import DocumentGone, NotProjected, UnknownAnchor
+from rxcrdt.exceptions import DocumentGone, NotProjected, Refused, UnknownAnchor
+from rxcrdt.protocol import CloseCode
 from rxcrdt.testing import Client, assert_projected, own_store
 from tests.testapp.models import Library, Shelf
 
@@ -69,6 +70,18 @@ def test_pytest_captures_as_a_test_case_does(django_capture_on_commit_callbacks:
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[attr-defined, call-arg]
         library.save()
     assert_projected("library", library.pk)
+
+
+@pytest.fixture
+def uncommitted(db: None) -> Library:
+    return Library.objects.create(name="North")
+
+
+async def test_a_client_does_not_see_what_is_not_committed(uncommitted: Library) -> None:
+    with pytest.raises(Refused) as refused:
+        async with Client(f"library/{uncommitted.pk}", user=AnonymousUser()):
+            pass
+    assert refused.value.code == CloseCode.NOT_FOUND
 
 
 @pytest.mark.django_db(transaction=True)

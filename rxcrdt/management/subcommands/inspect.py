@@ -43,7 +43,8 @@ class Inspect(Subcommand):
             found = _tables(opened) if options["tables"] else _state(opened)
         finally:
             documents.close(opened)
-        self.stdout.write(json.dumps(found, indent=2, ensure_ascii=False))
+        # The nested state keeps the serializer's order; a Y.Map has none.
+        self.stdout.write(json.dumps(found, indent=2, ensure_ascii=False, sort_keys=options["tables"]))
 
 
 def _state(document: Document) -> Json:
