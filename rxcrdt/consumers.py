@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from rxcrdt import conf, workers
@@ -202,10 +203,8 @@ class Connection:
 
     async def _answer(self, room: Room, state_vector: bytes) -> None:
         await self._socket.drained()  # one answer at a time waits for a client that asks and does not read
-        await workers.run(room.answer, self._socket, state_vector)
-        if not self._greeted:
-            self._greeted = True
-            room.greet(self._socket)
+        greet, self._greeted = not self._greeted, True
+        await workers.run(partial(room.answer, greet=greet), self._socket, state_vector)
 
     async def _drop(self, room: Room, update: bytes) -> None:
         """Nobody may write yet. The client is told once; but not for saying what everybody knows."""

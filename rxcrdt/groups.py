@@ -54,9 +54,9 @@ class Group:
 
         return self._put(enroll, 0)
 
-    def send(self, socket: Socket, frame: bytes) -> bool:
-        """A frame for one socket, in its place among the posted ones."""
-        return self._put(lambda: socket.put(frame), 0)
+    def call(self, function: Callable[[], None]) -> bool:
+        """On the loop, in its place among what is posted."""
+        return self._put(function, 0)
 
     def close_all(self, code: int, reason: str) -> bool:
         def close_all() -> None:

@@ -123,8 +123,10 @@ class Room:
 
     # Sockets; in a worker thread ----------------------------------------------------------------------------
 
-    def answer(self, socket: Socket, state_vector: bytes) -> None:
+    def answer(self, socket: Socket, state_vector: bytes, *, greet: bool = False) -> None:
         """Step 2 for ``state_vector``, then our own step 1. From here on the socket gets every entry.
+
+        With ``greet``, it is told next who is here.
 
         Truth ids of older lineages that the client has are named in our step 1, too: nobody wants them back.
         """
@@ -139,7 +141,14 @@ class Room:
         self.document.answer(state_vector, enroll)
         ours = parse_state_vector(self.document.state_vector())
         old = older_lineages(parse_state_vector(state_vector), ours)
-        group.send(socket, encode_step1(encode_state_vector(ours | old)))
+        question = encode_step1(encode_state_vector(ours | old))
+
+        def ask() -> None:
+            socket.put(question)
+            if greet:
+                self.greet(socket)
+
+        group.call(ask)
 
     def knows(self, update: bytes) -> bool:
         """Whether a client's update says nothing new: no content, and no deletes but those it was told.
