@@ -21,6 +21,8 @@ const PROVIDERS = {
 
 export const VERSIONS = Object.keys(PROVIDERS);
 
+process.setMaxListeners(100); // every provider listens to the end of the process
+
 /** Clients that are open, so that one `closeAll` ends them whatever became of their test. */
 const clients = new Set();
 

@@ -1,7 +1,7 @@
 /** Awareness: who is here is seen by all others, and who has left is not. */
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { after, afterEach, before, beforeEach, test } from "node:test";
 
 import { Client, closeAll, VERSIONS } from "./clients.js";
 import { Project } from "./project.js";
@@ -17,14 +17,16 @@ let project, tunnel, token;
 
 before(async () => {
   project = await Project.start();
-  tunnel = await Tunnel.to(project.port);
   token = await project.token("mira");
 });
-after(async () => {
-  await tunnel?.cut();
-  await project?.close();
+after(() => project?.close());
+beforeEach(async () => {
+  tunnel = await Tunnel.to(project.port);
 });
-afterEach(closeAll);
+afterEach(async () => {
+  closeAll();
+  await tunnel.cut();
+});
 
 async function open(version, url, name) {
   const client = new Client(version, url, DOCUMENT, { params: { token } });
@@ -90,10 +92,9 @@ for (const version of VERSIONS) {
     const ada = await open(version, project.url, "Ada");
     const bob = await open(version, tunnel.url, "Bob");
     await allSee([ada, bob], ["Ada", "Bob"]);
-    tunnel.keepFarEnds();
-    bob.provider.disconnect();
+    tunnel.loseClients();
+    await until(() => !bob.provider.wsconnected, `${bob} has lost its connection`);
     bob.awareness.setLocalState({ name: "Bob, in the train" });
-    bob.provider.connect();
     await allSee([ada], ["Ada", "Bob, in the train"]);
     await tunnel.cut(); // now the old connection is dead for the server, too; and the new one
     await tunnel.open();

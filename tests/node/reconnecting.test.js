@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { after, afterEach, before, test } from "node:test";
+import { after, afterEach, before, beforeEach, test } from "node:test";
 
 import { Client, closeAll, VERSIONS } from "./clients.js";
 import { Project } from "./project.js";
@@ -16,14 +16,16 @@ let project, tunnel, token;
 
 before(async () => {
   project = await Project.start();
-  tunnel = await Tunnel.to(project.port);
   token = await project.token("mira");
 });
-after(async () => {
-  await tunnel?.cut();
-  await project?.close();
+after(() => project?.close());
+beforeEach(async () => {
+  tunnel = await Tunnel.to(project.port);
 });
-afterEach(closeAll);
+afterEach(async () => {
+  closeAll();
+  await tunnel.cut();
+});
 
 function open(version, url) {
   return new Client(version, url, DOCUMENT, { params: { token } });

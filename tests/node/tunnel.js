@@ -34,14 +34,18 @@ export class Tunnel {
     far.on("close", () => near.destroy());
   }
 
-  /** The server will not hear when the clients of this moment leave: it keeps its ends of their connections. */
-  keepFarEnds() {
-    for (const far of this.ends.values()) this.kept.add(far);
+  /** Clients lose their connections, as when a phone changes networks; the server hears nothing of it. */
+  loseClients() {
+    for (const [near, far] of this.ends) {
+      this.kept.add(far);
+      near.unpipe(far);
+      near.resetAndDestroy();
+    }
   }
 
   /** Both ends lose their connection without a goodbye, and nobody gets through until `open`. */
   async cut() {
-    const closed = once(this.server, "close");
+    const closed = this.server.listening && once(this.server, "close");
     this.server.close();
     for (const end of [...this.ends.keys(), ...this.ends.values(), ...this.kept]) end.resetAndDestroy();
     this.kept.clear();
