@@ -13,6 +13,7 @@ from rxcrdt.anchors import Anchor, Layer
 from rxcrdt.checks.messages import from_error, named
 from rxcrdt.checks.settings import readable
 from rxcrdt.exceptions import ConfigurationError
+from rxcrdt.keys import base_model
 from rxcrdt.layers import Plan, plan
 from rxcrdt.layout import META
 from rxcrdt.registry import registry
@@ -31,6 +32,10 @@ def check_anchors(**_: Any) -> list[CheckMessage]:
 
 def _check(anchor: type[Anchor]) -> Iterator[CheckMessage]:
     yield from _permissions(anchor)
+    if anchor.queryset is None:
+        hint = "Say which rows become documents, as Board.objects.all(): see docs/anchors.md."
+        yield Error("It has no queryset.", hint=hint, obj=named(anchor), id="rxcrdt.E009")
+        return
     yield from _lookup_field(anchor)
     options = list(_options(anchor))
     yield from options
@@ -119,8 +124,20 @@ def _planned(anchor: type[Anchor]) -> Iterator[CheckMessage]:
         hint = f"Does {named(anchor.serializer_class or object)}(instance).data work? See docs/fields.md."
         yield Error(what, hint=hint, obj=named(anchor), id="rxcrdt.E006")
         return
+    yield from _other_model(anchor, current)
     yield from _tables(anchor, current)
     yield from _without_layer(anchor, current)
+
+
+def _other_model(anchor: type[Anchor], current: Plan) -> Iterator[CheckMessage]:
+    rows, shown = anchor.model(), current.layers[current.root].model
+    if base_model(rows) is not base_model(shown):
+        yield Error(
+            f"queryset has rows of {rows._meta.label}, and serializer_class shows those of {shown._meta.label}.",
+            hint="Use a serializer for the queryset's model: see docs/anchors.md.",
+            obj=named(anchor),
+            id="rxcrdt.E009",
+        )
 
 
 def _tables(anchor: type[Anchor], current: Plan) -> Iterator[CheckMessage]:

@@ -226,6 +226,16 @@ def test_a_lookup_field_that_is_not_unique() -> None:
     assert list(of_anchor(BoardSerializer, lookup_field="name")) == ["rxcrdt.W008"]
 
 
+def test_an_anchor_without_a_queryset() -> None:
+    assert list(of_anchor(BoardSerializer, queryset=None)) == ["rxcrdt.E009"]
+    assert list(of_anchor(BoardSerializer, queryset=None, lookup_field="slug")) == ["rxcrdt.E009"]
+
+
+def test_a_serializer_of_another_model() -> None:
+    message = of_anchor(BoardSerializer, queryset=Column.objects.all())["rxcrdt.E009"]
+    assert message.msg == "queryset has rows of boards.Column, and serializer_class shows those of boards.Board."
+
+
 # Settings
 
 
