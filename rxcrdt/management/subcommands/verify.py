@@ -62,12 +62,12 @@ class Verify(Subcommand):
 
     def _progress(self, number: int, total: int, log: LogName) -> None:
         if self.stderr.isatty():
-            self.stderr.write(f"\r\x1b[K{number}/{total} {log.document}", ending="")
+            self.stderr.write(f"\r\x1b[K{number}/{total} {log.document}", str, ending="")  # str: no error, not in red
             self.stderr.flush()
 
     def _clear_progress(self) -> None:
         if self.stderr.isatty():
-            self.stderr.write("\r\x1b[K", ending="")
+            self.stderr.write("\r\x1b[K", str, ending="")
 
     def _report(self, finding: Finding) -> None:
         self._count[finding.outcome] += 1
