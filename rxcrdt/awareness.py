@@ -28,6 +28,7 @@ __all__ = ["NULL", "Awareness", "Entry", "Heard", "Owner", "encode_entries", "pa
 
 NULL: Final = b"null"
 MAX_NESTING: Final = 64
+MAX_IDS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ class Awareness:
     socket may have, further ones are dropped; ``max_gone``: how many departed ids are remembered.
     """
 
-    def __init__(self, *, max_bytes: int, max_ids: int = 64, max_gone: int = 1000) -> None:
+    def __init__(self, *, max_bytes: int, max_ids: int = MAX_IDS, max_gone: int = 1000) -> None:
         self._max_bytes = max_bytes
         self._max_ids = max_ids
         self._max_gone = max_gone
