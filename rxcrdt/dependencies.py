@@ -27,7 +27,8 @@ __all__ = ["Dependency", "flat_dependencies"]
 class Dependency:
     """A relation path that plain fields of a layer read.
 
-    ``held``: only the last row's key shows, so that it matters whether the row is there, not what it says.
+    ``held``: only the last row's key shows, and by a foreign key, so that it matters whether the row is there, not
+    what it says. (A row of a list may leave it, or move in it, by what it says.)
     """
 
     steps: tuple[Hop, ...]
@@ -86,7 +87,8 @@ def _of_field(model: type[Model], serializer: Any, field: Any) -> Iterator[Depen
     related = field.child_relation if isinstance(field, ManyRelatedField) else field
     if steps:
         whole = len(steps) == len(attrs)
-        yield Dependency(steps=steps, held=whole and isinstance(related, RelatedField) and _shows_key_only(related))
+        forward = whole and steps[-1].via is None
+        yield Dependency(steps=steps, held=forward and isinstance(related, RelatedField) and _shows_key_only(related))
         if whole and isinstance(related, serializers.SlugRelatedField):
             more = walk(steps[-1].model, (related.slug_field or "").split("__"))
             if more:

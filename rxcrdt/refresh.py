@@ -351,7 +351,9 @@ def _label(model: type[Model]) -> str:
 
 
 def _depends(layer: PlannedLayer, via: str) -> bool:
-    return any(step.via == via for dependency in layer.dependencies for step in dependency.steps)
+    """Whether rows of the layer show what another row reaches by ``via``: in plain fields, or in lists further on."""
+    further = any(step.via == via for relation in layer.relations.values() for step in relation.steps[1:])
+    return further or any(step.via == via for dependency in layer.dependencies for step in dependency.steps)
 
 
 def _link(relation: Relation) -> Link | None:

@@ -16,6 +16,7 @@ Json = Any  # None, bool, int, float, str, list and dict of these; mypy has no u
 
 MAX_NESTING = 64  # deeper values crash the Yjs engine of every reader
 LARGEST_EXACT = 2**53
+TOO_DEEP = f"a JSON value is nested more than {MAX_NESTING} deep; a document cannot hold it"
 
 
 def plain(value: Any) -> Json:
@@ -31,7 +32,9 @@ def plain(value: Any) -> Json:
     try:
         text = json.dumps(value, cls=JSONEncoder, allow_nan=not api_settings.STRICT_JSON)
         return _numbers(json.loads(text, parse_constant=_no_json), MAX_NESTING)
-    except (TypeError, ValueError, RecursionError) as error:
+    except RecursionError as error:  # not even its text can be made
+        raise ProjectionError(TOO_DEEP) from error
+    except (TypeError, ValueError) as error:
         raise ProjectionError(f"{str(value)[:80]!r} ({kind.__name__}) is no JSON value: {error}") from error
 
 
@@ -54,7 +57,7 @@ def _numbers(value: Json, depth: int) -> Json:
         return value if -LARGEST_EXACT <= value <= LARGEST_EXACT else _large(value)
     if kind is list or kind is dict:
         if not depth:
-            raise ProjectionError(f"a JSON value is nested more than {MAX_NESTING} deep; a document cannot hold it")
+            raise ProjectionError(TOO_DEEP)
         if kind is list:
             return [_numbers(item, depth - 1) for item in value]
         return {name: _numbers(item, depth - 1) for name, item in value.items()}

@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",
     "rxcrdt",
     "boards",
+    "tests.shapes",
     "tests.testapp",
 ]
 
