@@ -151,7 +151,8 @@ class Socket:
         try:
             async with asyncio.timeout(self._limits.close_seconds):
                 await asyncio.wait([self._writer])
-                await self._send({"type": "websocket.close", "code": code, "reason": short})
+                # A plain int: daphne takes no IntEnum.
+                await self._send({"type": "websocket.close", "code": int(code), "reason": short})
         except TimeoutError:
             logger.info("A client that does not read was closed with %d without hearing of it.", code)
         except OSError:

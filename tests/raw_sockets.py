@@ -69,6 +69,7 @@ class RawSocket:
         async with asyncio.timeout(SECONDS):
             message: Mapping[str, Any] = await self._communicator.output_queue.get()
         if message["type"] == "websocket.close":
+            assert type(message["code"]) is int, "daphne refuses an IntEnum"
             raise Closed(message["code"], message["reason"])
         assert set(message) == {"type", "bytes"}, "stock clients throw at a text frame"
         assert message["bytes"], "and at an empty one"

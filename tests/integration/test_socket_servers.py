@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket as sockets
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,7 +34,7 @@ from rxcrdt.protocol import (
     encode_step1,
 )
 from tests.conditions import eventually, until
-from tests.servers import free_port, running_uvicorn
+from tests.servers import ROOT, free_port, running_uvicorn
 from tests.testapp.models import Library
 from ydoc_store import open_store
 
@@ -196,6 +198,44 @@ def _stopped(url: str, document: str) -> sockets.socket:
 async def _write(library: Library, name: str, *, ballast: int = 0) -> None:
     library.name, library.extra = name, {"ballast": name.ljust(ballast)}
     await library.asave()
+
+
+# Another server
+
+
+@contextmanager
+def running_daphne(environment: Mapping[str, str]) -> Iterator[str]:
+    """The server that ``manage.py runserver`` becomes with daphne installed."""
+    port = free_port()
+    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "-v", "0", "tests.asgi:application"]
+    server = subprocess.Popen(command, env=dict(environment), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        until(lambda: _listens(port))
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        _, complaints = server.communicate(timeout=20)
+    assert "Traceback" not in complaints, complaints
+
+
+def _listens(port: int) -> bool:
+    with sockets.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_daphne_serves_it_as_well(library: Library, document: str, shared: dict[str, str]) -> None:
+    with running_daphne(shared) as url:
+        async with Remote(url, document) as client, Remote(url, document) as other:
+            await _write(library, "renamed")
+            await eventually(lambda: client.title == other.title == "renamed")
+            await client.send(b"")
+            await eventually(lambda: client.code == 4422)
+            await _write(library, "again")
+            await eventually(lambda: other.title == "again")
+        async with connect(f"{url.replace('http', 'ws')}/ws/library/4711") as connection:
+            with pytest.raises(ConnectionClosed):
+                await connection.recv()
+            assert connection.close_code == 4404
 
 
 # Several processes

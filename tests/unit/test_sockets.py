@@ -29,6 +29,7 @@ class Wire:
         if self.failing is not None:
             raise self.failing
         if message["type"] == "websocket.close":
+            assert type(message["code"]) is int, "daphne refuses an IntEnum"
             self.closes.append((message["code"], message["reason"]))
         else:
             self.frames.append(message["bytes"])
