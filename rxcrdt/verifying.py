@@ -58,10 +58,9 @@ def logs(name: str | None = None) -> Iterator[LogName]:
     if name is None:
         yield from map(LogName.parse, conf.store().names())
         return
-    anchor, slash, value = name.partition("/")
+    anchor, _, value = name.partition("/")
     registry.get(anchor)
-    start = str(LogName(conf.namespace(), f"{anchor}/{value}", ""))
-    prefix = start if slash and value else start.removesuffix("@")
+    prefix = str(LogName(conf.namespace(), f"{anchor}/{value}", "")).removesuffix("@")
     for text in conf.store().names(prefix):
         log = LogName.parse(text)
         if not value or log.document == name:

@@ -115,10 +115,12 @@ def test_a_store_of_ones_own_begins_empty_and_leaves_nothing_behind() -> None:
     library = Library.objects.create(name="North")
     assert_projected("library", library.pk)
     outer = conf.store()
+    kept = documents.get(f"library/{library.pk}")
     before = list(outer.names())
     with own_store() as store:
         assert conf.store() is store
         assert list(store.names()) == []
+        assert documents.get(f"library/{library.pk}") is not kept
         library.name = "South"
         library.save()
         assert_projected("library", library.pk)
