@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rxcrdt.anchors import Anchor
 from rxcrdt.conf import settings
 from rxcrdt.exceptions import NoRequestUser
+from rxcrdt.primary import reading_where_written
 
 __all__ = ["projecting", "projection_context"]
 
@@ -68,8 +69,9 @@ def projection_context(anchor: type[Anchor]) -> dict[str, Any]:
 
 @contextmanager
 def projecting() -> Iterator[None]:
-    """The project's default language and time zone, whatever this thread has activated."""
+    """The project's default language and time zone, whatever this thread has activated; rows read where written."""
     with (
+        reading_where_written(),
         translation.override(django_settings.LANGUAGE_CODE),
         timezone.override(timezone.get_default_timezone()),
     ):
