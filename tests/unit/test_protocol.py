@@ -107,6 +107,11 @@ def test_a_frame_cut_anywhere_is_malformed_and_never_read_short(cut: int) -> Non
         decoded(frame[: len(frame) - cut])
 
 
+def test_bytes_that_are_missing_are_not_read_as_fewer() -> None:
+    with pytest.raises(ProtocolError, match="5 bytes were announced at byte 1, and 2 came"):
+        Reader(b"\x05ab").bytes()
+
+
 def test_a_frame_beyond_the_limit_is_too_large() -> None:
     frame = encode_update(bytes(1000))
     assert decode(frame, max_bytes=len(frame)) == SyncUpdate(bytes(1000))

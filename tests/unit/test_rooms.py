@@ -230,6 +230,8 @@ async def test_a_socket_that_died_while_it_was_answered_is_forgotten(
     document.set("a", 1)
     await eventually(lambda: other.state == {"a": 1})
     assert client.messages == []
+    (group,) = room._groups.values()
+    assert group._enrolled == group.sockets == {other.socket}
 
 
 async def _leave(client: Reading) -> None:

@@ -177,6 +177,17 @@ def test_a_new_room_does_not_wait_for_the_next_look(store: PolledStore, keeper: 
         until(lambda: second.reconciled)
 
 
+def test_a_new_room_is_compared_with_its_head_whatever_the_pulse_says(
+    store: PolledStore, keeper: Upkeep, room: KeptRoom
+) -> None:
+    """What came between its opening and now may have been seen by nobody."""
+    late = KeptRoom(store, "late")
+    store.positions["late"] = Position(1, 1)
+    with settings():
+        keeper.add(late)
+        until(lambda: late.caught_up)
+
+
 def test_a_store_that_fails_is_said_once_and_asked_again(
     store: PolledStore, room: KeptRoom, caplog: pytest.LogCaptureFixture
 ) -> None:
