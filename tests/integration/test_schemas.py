@@ -302,6 +302,39 @@ def test_a_prefetch_decides_which_rows_and_in_which_order(show: Show, harbour: H
         middle.delete()
 
 
+def test_one_layer_may_be_listed_in_two_ways(show: Show, harbour: Harbour) -> None:
+    """The layer's own order says nothing of where a row stands in the second list."""
+    serializer = of(Berth, "number", "length")
+    given = Berth.objects.filter(length__gte=50).order_by("-length")
+    queryset = Harbour.objects.prefetch_related(Prefetch("berths", queryset=given, to_attr="long"))
+    both = of(Harbour, "slug", berths=serializer(many=True), long=serializer(many=True))
+    rows = [Berth.objects.create(harbour=harbour, number=n, length=30 * n) for n in range(5)]
+    shown = show(both, harbour, queryset=queryset)
+    assert len(shown.follower.document.content()[0]["Berth"]) == 5
+    for row, length in ((rows[4], 70), (rows[0], 55), (rows[0], 200), (rows[3], 10)):
+        with shown.changing():
+            save(row, length=length)
+    for row, number in ((rows[1], 9), (rows[4], -1)):
+        with shown.changing():
+            save(row, number=number)
+    with shown.changing():
+        rows[0].delete()
+
+
+def test_a_prefetch_may_hide_a_single_row(show: Show, harbour: Harbour) -> None:
+    owner = Owner.objects.create(name="shown")
+    save(harbour, owner=owner)
+    queryset = Harbour.objects.prefetch_related(Prefetch("owner", queryset=Owner.objects.exclude(name="hidden")))
+    shown = show(of(Harbour, "slug", owner=of(Owner, "name")()), harbour, queryset=queryset)
+    with shown.changing():
+        save(owner, name="hidden")
+    with shown.changing():
+        save(harbour, slug="renamed")
+    with shown.changing():
+        save(owner, name="shown")
+        save(harbour, slug="renamed again")
+
+
 def test_so_does_one_within_another_with_annotations_of_its_own(show: Show, harbour: Harbour) -> None:
     ships = Ship.objects.filter(name__startswith="a").order_by("-name")
     berths = Berth.objects.annotate(crowd=Count("ships")).prefetch_related(Prefetch("ships", queryset=ships))
@@ -407,6 +440,19 @@ def test_a_property_that_returns_a_queryset_is_followed(show: Show, harbour: Har
             save(berth, harbour=place)
     with shown.changing():
         berth.delete()
+
+
+def test_a_row_may_go_from_one_such_property_to_another(show: Show) -> None:
+    """By no foreign key, so that nothing says where it went."""
+    land = Country.objects.create(code="la", name="Land")
+    for slug in ("one", "two"):
+        Harbour.objects.create(slug=slug, country=land)
+    owner = Owner.objects.create(name="one")
+    harbours = of(Harbour, "slug", namesakes=of(Owner, "id")(many=True))(many=True)
+    shown = show(of(Country, "code", harbours=harbours), land)
+    for name in ("two", "one", "none"):
+        with shown.changing():
+            save(owner, name=name)
 
 
 def test_nested_under_such_a_property_everything_is_followed(show: Show, harbour: Harbour) -> None:
@@ -677,6 +723,26 @@ def test_lists_of_keys_change_by_what_their_rows_say(show: Show, harbour: Harbou
         save(two, number=0)
     with shown.changing():
         save(two, retired=True)
+
+
+def test_the_key_of_a_row_that_is_deleted_goes(show: Show, harbour: Harbour) -> None:
+    """``SET_NULL`` is done by the database, and says nothing of whom it changed."""
+    owner = Owner.objects.create(name="owner")
+    save(harbour, owner=owner)
+    shown = show(of(Harbour, "slug", "owner"), harbour)
+    with shown.changing():
+        owner.delete()
+
+
+def test_a_row_that_moves_while_its_neighbours_go_stands_where_it_belongs(show: Show, harbour: Harbour) -> None:
+    rows = [Berth.objects.create(harbour=harbour, number=number) for number in range(5)]
+    shown = show(of(Harbour, "slug", berths=of(Berth, "number")(many=True)), harbour)
+    with shown.changing(), transaction.atomic():
+        rows[2].delete()
+        save(rows[1], number=10)
+    with shown.changing(), transaction.atomic():
+        rows[0].delete()
+        save(rows[4], number=-1)
 
 
 def test_keys_across_many_to_many_are_in_the_order_of_their_rows(show: Show, harbour: Harbour) -> None:

@@ -71,6 +71,10 @@ class Harbour(models.Model):
         return Berth.objects.filter(harbour=self, length__gte=100).order_by("length", "id")
 
     @property
+    def namesakes(self) -> models.QuerySet[Owner]:
+        return Owner.objects.filter(name=self.slug).order_by("id")
+
+    @property
     def figures(self) -> list[dict[str, int]]:
         return [{"number": berth.number} for berth in self.berths.all()]
 
