@@ -108,7 +108,7 @@ def test_a_frame_cut_anywhere_is_malformed_and_never_read_short(cut: int) -> Non
 
 
 def test_bytes_that_are_missing_are_not_read_as_fewer() -> None:
-    with pytest.raises(ProtocolError, match="5 bytes were announced at byte 1, and 2 came"):
+    with pytest.raises(ProtocolError, match="5 bytes were announced"):
         Reader(b"\x05ab").bytes()
 
 

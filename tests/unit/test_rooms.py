@@ -226,6 +226,7 @@ async def test_a_socket_that_died_while_it_was_answered_is_forgotten(
     loop = asyncio.get_running_loop()
     document.before_answer = lambda: asyncio.run_coroutine_threadsafe(_leave(client), loop).result()
     await client.ask()
+    document.before_answer = lambda: None
     await other.ask()
     document.set("a", 1)
     await eventually(lambda: other.state == {"a": 1})
