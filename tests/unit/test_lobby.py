@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rxcrdt import lobby as lobbies
+from rxcrdt import workers
 from rxcrdt.lobby import Lobby
 from rxcrdt.rooms import Room
 from rxcrdt.sockets import Limits, Socket
@@ -38,7 +38,7 @@ def opening(monkeypatch: pytest.MonkeyPatch) -> list[Future[Room]]:
         begun.append(Future())
         return begun[-1]
 
-    monkeypatch.setattr(lobbies.workers, "submit", submit)
+    monkeypatch.setattr(workers, "submit", submit)
     return begun
 
 
