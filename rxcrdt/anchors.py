@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
 from django.db.models import Manager, Model, QuerySet
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
@@ -18,7 +18,15 @@ from rxcrdt.exceptions import ConfigurationError, DocumentGone
 
 __all__ = ["Anchor", "Layer"]
 
-OPERATIONS = frozenset({"create", "update", "delete"})
+# A value that is none of the lookup field, or that names several rows, names no document.
+NOT_FOUND = (
+    ObjectDoesNotExist,
+    MultipleObjectsReturned,
+    ValueError,
+    TypeError,
+    ValidationError,
+    OverflowError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +95,7 @@ class Anchor:
     def _one(cls, queryset: QuerySet[Any], value: Any) -> Model:
         try:
             row: Model = queryset.get(**{cls.lookup_field: value})
-        except (ObjectDoesNotExist, ValueError, TypeError, ValidationError, OverflowError) as error:
+        except NOT_FOUND as error:
             raise DocumentGone(f"There is no {cls.get_name()} with {cls.lookup_field} {value!r}.") from error
         if cls.document_name(row) != f"{cls.get_name()}/{value}":
             # "012" and "12" are one row to the database: one row, one document.

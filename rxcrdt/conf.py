@@ -79,7 +79,10 @@ def _default_store() -> str:
 def namespace() -> str:
     """The tenant whose documents are meant now; part of every log's name."""
     value = settings().namespace
-    return value() if callable(value) else value
+    found = value() if callable(value) else value
+    if "|" in found:
+        raise ConfigurationError(f"RXCRDT['NAMESPACE'] gave {found!r}: a bar ends a namespace in a log's name.")
+    return found
 
 
 def store() -> DocStore:

@@ -7,9 +7,9 @@ from django.db import connections
 from rxcrdt.anchors import Anchor
 from rxcrdt.changes import Changes
 from rxcrdt.context import projecting
-from rxcrdt.keys import node_key
+from rxcrdt.keys import Node, node_key
 from rxcrdt.layers import Plan, plan
-from rxcrdt.projection import Forest, Node, Projector
+from rxcrdt.projection import Forest, Projector
 from rxcrdt.reading import NeedsSnapshot, Reader, reading
 from rxcrdt.refresh import Refresh
 from rxcrdt.tables import Tables

@@ -29,10 +29,11 @@ from rxcrdt.changes import Changes
 from rxcrdt.compaction import Compaction, compact
 from rxcrdt.current import read_changed, read_whole
 from rxcrdt.exceptions import DocumentGone
+from rxcrdt.keys import Node
 from rxcrdt.layers import Plan, plan
 from rxcrdt.lineage import new_epoch
 from rxcrdt.names import LogName
-from rxcrdt.projection import Forest, Node, node_row_key
+from rxcrdt.projection import Forest, node_row_key
 from rxcrdt.replica import Replica
 from rxcrdt.tables import Content, Tables
 from rxcrdt.values import Json

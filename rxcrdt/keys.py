@@ -8,7 +8,9 @@ from typing import Any
 
 from django.db.models import Model
 
-__all__ = ["base_model", "node_key", "pk_of", "row_key", "row_key_of"]
+__all__ = ["Node", "base_model", "node_key", "pk_of", "row_key", "row_key_of"]
+
+Node = tuple[str, str]  # a layer's name and a node key: what a row is in a document
 
 CLIENT_PREFIX = "new-"  # keys that clients choose begin so
 ESCAPE = "="

@@ -277,12 +277,16 @@ class _Planner:
 
     def _row_lookups(self, layer: PlannedLayer, place: _Place) -> tuple[str | Prefetch[Any], ...]:
         """For single rows of the layer: what its own fields read. Relations are read when they change."""
-        own: list[str | Prefetch[Any]] = [d.lookup for d in layer.dependencies if d.lookup]
-        if place.prefetch_path is not None:
-            own += self.prefetches.below(
-                place.prefetch_path, without={tuple(r.field.source_attrs) for r in layer.relations.values()}
-            )
-        return tuple(dict.fromkeys(own))
+        paths = [tuple(d.lookup.split("__")) for d in layer.dependencies if d.lookup]
+        path = place.prefetch_path
+        if path is None:
+            return tuple("__".join(attrs) for attrs in dict.fromkeys(paths))
+        listed = {tuple(relation.field.source_attrs) for relation in layer.relations.values()}
+        found = [lookup for attrs in paths for lookup in self.prefetches.along(path, attrs)]
+        found += self.prefetches.below(path, without=listed)
+        # Each once, and what leads to others first: Django wants a Prefetch before lookups that go through it.
+        by_path = {lookup if isinstance(lookup, str) else lookup.prefetch_to: lookup for lookup in found}
+        return tuple(by_path[name] for name in sorted(by_path, key=lambda name: name.count("__")))
 
     def _root_lookups(self, root: PlannedLayer) -> tuple[str | Prefetch[Any], ...]:
         lookups: list[str | Prefetch[Any]] = []

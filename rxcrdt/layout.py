@@ -8,8 +8,8 @@ from typing import Any
 
 from pycrdt import Doc, Map
 
+from rxcrdt.keys import Node
 from rxcrdt.layers import LAYOUT, Plan
-from rxcrdt.projection import Node
 from rxcrdt.tables import Content, Patch
 from rxcrdt.values import Json, same
 

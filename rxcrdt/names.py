@@ -11,21 +11,23 @@ __all__ = ["LogName", "log_name"]
 
 
 class LogName(NamedTuple):
-    """``tenant|board/12@3f9a1c02de``. Two schemas of one document are two logs, and so are two tenants'."""
+    """``tenant|board/12@3f9a1c02de``. Two schemas of one document are two logs, and so are two tenants'.
+
+    The bar is there without a tenant too: a document's name may hold one.
+    """
 
     namespace: str
     document: str
     schema: str
 
     def __str__(self) -> str:
-        prefix = f"{self.namespace}|" if self.namespace else ""
-        return f"{prefix}{self.document}@{self.schema}"
+        return f"{self.namespace}|{self.document}@{self.schema}"
 
     @classmethod
     def parse(cls, text: str) -> LogName:
         rest, _, schema = text.rpartition("@")
-        before, bar, after = rest.partition("|")
-        return cls(before, after, schema) if bar else cls("", rest, schema)
+        tenant, _, document = rest.partition("|")
+        return cls(tenant, document, schema)
 
 
 def log_name(plan: Plan, document: str) -> LogName:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db.models import Model, Prefetch, QuerySet
 
@@ -12,6 +12,7 @@ from rxcrdt.paths import Hop, hop, walk
 __all__ = ["Prefetches"]
 
 Path = tuple[str, ...]
+Lookup: TypeAlias = "str | Prefetch[Any]"
 
 
 class Prefetches:
@@ -44,22 +45,25 @@ class Prefetches:
             *_, name = given.prefetch_through.split("__")
             step = hop(model, name)
             if step is not None:
-                return (step,), _relative(given, name)
+                return (step,), _moved(given, ())
         return walk(model, attrs), None
 
-    def below(self, path: Path, without: Collection[Path]) -> list[str | Prefetch[Any]]:
+    def along(self, path: Path, attrs: Path) -> list[Lookup]:
+        """What to prefetch for rows at ``path`` so that ``attrs`` can be followed from them, relative to them."""
+        given = [attrs[:length] for length in range(1, len(attrs)) if self._given.get((*path, *attrs[:length]))]
+        return [self._relative(path, step) for step in (*given, attrs)]
+
+    def below(self, path: Path, without: Collection[Path]) -> list[Lookup]:
         """What the queryset prefetches for the rows at ``path`` beyond the relations ``without``, relative to them."""
-        found: list[str | Prefetch[Any]] = []
-        for full, given in self._given.items():
-            rest = full[len(path) :]
-            if full[: len(path)] != path or not rest or any(rest[: len(known)] == known for known in without if known):
-                continue
-            if given is None:
-                found.append("__".join(rest))
-            elif len(rest) == 1:
-                found.append(_relative(given, given.prefetch_through.split("__")[-1]))
-        return found
+        inside = [full[len(path) :] for full in self._given if full[: len(path)] == path and full != path]
+        apart = [rest for rest in inside if not any(known and rest[: len(known)] == known for known in without)]
+        return [self._relative(path, rest) for rest in apart]
+
+    def _relative(self, path: Path, attrs: Path) -> Lookup:
+        given = self._given.get((*path, *attrs))
+        return "__".join(attrs) if given is None else _moved(given, attrs[:-1])
 
 
-def _relative(given: Prefetch[Any], name: str) -> Prefetch[Any]:
+def _moved(given: Prefetch[Any], prefix: Path) -> Prefetch[Any]:
+    name = "__".join((*prefix, given.prefetch_through.split("__")[-1]))
     return Prefetch(name, queryset=given.queryset, to_attr=given.to_attr)

@@ -16,13 +16,12 @@ from rest_framework.fields import SkipField
 from rest_framework.relations import PKOnlyObject
 
 from rxcrdt.exceptions import NoRequestUser, ProjectionError
-from rxcrdt.keys import node_key, row_key, row_key_of
+from rxcrdt.keys import Node, node_key, row_key, row_key_of
 from rxcrdt.layers import Plan, PlannedLayer, Relation
 from rxcrdt.values import Json, plain
 
-__all__ = ["ABSENT", "Forest", "Node", "Projector", "node_row_key"]
+__all__ = ["ABSENT", "Forest", "Projector", "node_row_key"]
 
-Node = tuple[str, str]  # layer name, node key
 ABSENT: Any = object()  # what the serializer left out
 
 

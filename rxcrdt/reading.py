@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import connections, transaction
 from django.db.models import Model, Prefetch, prefetch_related_objects
 
+from rxcrdt.anchors import NOT_FOUND
 from rxcrdt.context import projecting
 from rxcrdt.keys import pk_of
 from rxcrdt.layers import Plan, PlannedLayer, Relation
@@ -59,8 +59,8 @@ class Reader:
         queryset = self.plan.anchor.base_queryset().using(self.using).prefetch_related(*self.plan.lookups)
         try:
             row: Model = queryset.get(**{field: value})
-        except (ObjectDoesNotExist, ValueError, TypeError, ValidationError, OverflowError):
-            return None  # the last four: a value that is none of the lookup field
+        except NOT_FOUND:
+            return None
         return row
 
     def rows(self, layer: PlannedLayer, keys: Collection[str]) -> list[Model]:

@@ -12,10 +12,10 @@ from typing import Any
 from django.db.models import Model
 
 from rxcrdt.changes import Changes, Linked
-from rxcrdt.keys import base_model, node_key
+from rxcrdt.keys import Node, base_model, node_key
 from rxcrdt.layers import Plan, PlannedLayer, Relation
 from rxcrdt.paths import Link, links_of
-from rxcrdt.projection import Forest, Node, Projector
+from rxcrdt.projection import Forest, Projector
 from rxcrdt.reading import Reader
 from rxcrdt.tables import Tables
 

@@ -52,7 +52,7 @@ class Registry:
         """``"board/12"`` → the anchor and the lookup value, both from the name; UnknownAnchor otherwise."""
         name, slash, value = document.partition("/")
         if not slash or not value:
-            raise UnknownAnchor(f"A document's name is <anchor>/<{name} lookup value>, not {document!r}.")
+            raise UnknownAnchor(f"A document's name is <anchor>/<lookup value>, as in board/12, and not {document!r}.")
         return self.get(name), value
 
     def __iter__(self) -> Iterator[type[Anchor]]:

@@ -8,9 +8,9 @@ from typing import Any
 from pycrdt import Doc, Map, merge_updates
 
 from rxcrdt import layout
+from rxcrdt.keys import Node
 from rxcrdt.layers import Plan
 from rxcrdt.lineage import kill_set, older_lineages, read_state_vector
-from rxcrdt.projection import Node
 from rxcrdt.tables import Content, Patch, Tables
 from rxcrdt.values import Json
 from ydoc_store import Entry, Log, Position

@@ -13,9 +13,10 @@ from rxcrdt.context import projecting, projection_context
 from rxcrdt.current import read_whole
 from rxcrdt.denormalize import denormalize
 from rxcrdt.exceptions import DocumentGone
+from rxcrdt.keys import Node
 from rxcrdt.layers import plan
 from rxcrdt.names import log_name
-from rxcrdt.projection import Forest, Node
+from rxcrdt.projection import Forest
 from rxcrdt.registry import registry
 from rxcrdt.replica import Replica
 from rxcrdt.tables import Tables

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rxcrdt.keys import base_model, node_key
+from rxcrdt.keys import Node, base_model, node_key
 from rxcrdt.layers import Plan
 from rxcrdt.order import arrange, arranged
-from rxcrdt.projection import Forest, Node
+from rxcrdt.projection import Forest
 from rxcrdt.values import Json, same
 
 __all__ = ["Content", "Patch", "Tables"]

@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 from urllib.parse import quote, urlencode
 
-from channels.testing import WebsocketCommunicator
 from pycrdt import Doc
 
 from rxcrdt import conf, layout, workers
@@ -106,6 +105,8 @@ class Client:
 
     async def online(self) -> None:
         """Connects, and returns when it has all that the server has. Raises Refused."""
+        from channels.testing import WebsocketCommunicator  # needs daphne, which assert_projected does not
+
         path = f"{quote(conf.settings().path + self.document)}?{self._query}"
         self._socket = WebsocketCommunicator(
             websocket_application(), path, headers=self._headers, subprotocols=self._subprotocols

@@ -16,9 +16,9 @@ from rxcrdt import conf, documents
 from rxcrdt.denormalize import denormalize
 from rxcrdt.exceptions import DocumentGone
 from rxcrdt.flushing import LEAVING
+from rxcrdt.keys import Node
 from rxcrdt.layers import plan
 from rxcrdt.names import LogName, log_name
-from rxcrdt.projection import Node
 from rxcrdt.registry import registry
 from rxcrdt.replica import Replica
 from rxcrdt.snapshots import serialized

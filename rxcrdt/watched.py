@@ -10,7 +10,6 @@ from django.apps import apps
 from django.db.models import ForeignKey, Model
 
 from rxcrdt.anchors import Anchor
-from rxcrdt.exceptions import ConfigurationError
 from rxcrdt.keys import base_model
 from rxcrdt.layers import Plan, plan
 from rxcrdt.paths import Hop, Link, links_of
@@ -43,7 +42,7 @@ def watch(anchors: Iterable[type[Anchor]]) -> Watched:
     for anchor in anchors:
         try:
             current = plan(anchor)
-        except ConfigurationError:
+        except Exception:  # a serializer may raise anything; `manage.py check` says what to do
             logger.exception("%s is not anchored: its saves will not be seen.", anchor.__qualname__)
             continue
         for step in _steps(current):

@@ -261,7 +261,7 @@ def test_a_log_that_cannot_be_read_is_named_and_the_others_are_compared(library:
 def test_documents_of_other_tenants_versions_and_anchors_are_named_and_left_alone(library: Library) -> None:
     with override_settings(RXCRDT={"STORE": "memory://", "NAMESPACE": "acme"}):
         snapshot("library", library.pk)
-    for name in ("library/1@0123456789", "library/2@0123456789", "magazine/1@0123456789"):
+    for name in ("|library/1@0123456789", "|library/2@0123456789", "|magazine/1@0123456789"):
         _foreign_log(conf.store(), name)
     rename_unseen(library, "East")
     out, error = run("verify", "--fix")

@@ -28,8 +28,8 @@ def library() -> Library:
 
 def _change_unseen(library: Library) -> None:
     """As while nobody who tracks was there: rows go, come and change, and no signal says so."""
-    Book.objects.filter(shelf__label="0")._raw_delete("default")  # type: ignore[attr-defined]
-    Shelf.objects.filter(label="0")._raw_delete("default")  # type: ignore[attr-defined]
+    Book.objects.filter(shelf__label="0")._raw_delete("default")
+    Shelf.objects.filter(label="0")._raw_delete("default")
     Library.objects.filter(pk=library.pk).update(name="second", director=None)
     Shelf.objects.bulk_create([Shelf(library=library, label="new", position=-1)])
 
