@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,9 +19,11 @@ from rest_framework.permissions import AllowAny
 import rxcrdt
 from rxcrdt import documents
 from rxcrdt.exceptions import ConfigurationError, DocumentGone, NoRequestUser, ProjectionError
+from rxcrdt.names import LogName
 from rxcrdt.registry import registry
 from rxcrdt.snapshots import serialized, snapshot
 from rxcrdt.values import difference
+from rxcrdt.verifying import stored_difference
 from tests.oracle.following import Follower
 from tests.shapes.models import Address, Berth, Country, Ferry, Flag, Harbour, Mark, Owner, Ship, Tide, Tug
 from tests.testapp.models import Book, Charter, Genre, Library, Shelf
@@ -42,6 +45,7 @@ class Shown:
         expected = serialized(anchor, value)
         assert difference(snapshot(anchor, value), expected) is None
         assert difference(self.follower.state, expected) is None
+        assert stored_difference(LogName.parse(self.follower.document.log)) is None, "rows that nothing refers to"
         return expected
 
     @contextmanager
@@ -424,6 +428,10 @@ def test_rows_may_refer_to_rows_of_their_own_model(show: Show, harbour: Harbour)
         save(other, slug="renamed")
     with shown.changing():
         other.twins.remove(harbour)
+    with shown.changing():
+        other.twins.add(harbour)
+    with shown.changing():
+        other.twins.clear()
 
 
 def test_a_property_that_returns_a_queryset_is_followed(show: Show, harbour: Harbour) -> None:
@@ -788,6 +796,16 @@ def test_a_process_that_did_not_project_the_document_sees_what_it_shows_too(show
     shown.forget()
     with shown.changing():
         berth.delete()
+
+
+def test_what_python_takes_for_equal_is_written_all_the_same(show: Show) -> None:
+    library = Library.objects.create(name="library", extra={"a": 1})
+    shown = show(of(Library, "extra", "rating"), library)
+    values: list[Any] = [True, 1, {"b": [0]}, {"b": [False]}, [], {}, None, 0, False, 1.5, ""]
+    for value in values:
+        before = json.dumps(shown.state)
+        save(library, extra={"a": value})
+        assert json.dumps(shown.state) != before
 
 
 # What a projection runs in
