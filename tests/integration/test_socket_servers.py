@@ -16,6 +16,7 @@ from typing import Any, Self
 import pytest
 import uvicorn
 from asgiref.sync import sync_to_async
+from django.db import connections
 from django.test import override_settings
 from pycrdt import Doc, Map
 from websockets.asyncio.client import ClientConnection, connect
@@ -133,6 +134,12 @@ async def served() -> AsyncIterator[str]:
     await asyncio.to_thread(server.__exit__)
     assert not consumers._connections()
     await eventually(lambda: not documents._shelf.pins)
+
+
+@pytest.fixture(autouse=True)
+async def no_connection_is_left() -> AsyncIterator[None]:
+    yield
+    await sync_to_async(connections.close_all)()  # that of the thread of ``asave``, which PostgreSQL would miss
 
 
 @pytest.fixture

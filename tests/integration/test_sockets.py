@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import User
-from django.db import OperationalError
+from django.db import OperationalError, connection, connections
 from django.test import override_settings
 from pycrdt import Doc, Map
 from rest_framework import permissions
@@ -59,6 +59,7 @@ async def nobody_left() -> AsyncIterator[None]:
     assert not lobby.lobby()._of
     assert not lobby.lobby()._places
     await eventually(lambda: not documents._shelf.pins)
+    await sync_to_async(connections.close_all)()  # that of the thread of ``asave``, which PostgreSQL would miss
 
 
 @pytest.fixture
@@ -597,8 +598,6 @@ async def test_a_first_room_compares_its_document_with_the_database(library: Lib
 
 
 def _behind_our_back(library: Library) -> None:
-    from django.db import connection
-
     with connection.cursor() as cursor:
         cursor.execute("UPDATE testapp_library SET name = 'raw' WHERE id = %s", [library.pk])
 
