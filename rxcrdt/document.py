@@ -24,9 +24,9 @@ from django.db import router
 
 from rxcrdt import conf, layout, relay
 from rxcrdt.anchors import Anchor
+from rxcrdt.appending import Compaction, append_once, compact
 from rxcrdt.audience import Audience, Listener
 from rxcrdt.changes import Changes
-from rxcrdt.compaction import Compaction, compact
 from rxcrdt.current import read_changed, read_whole
 from rxcrdt.exceptions import DocumentGone
 from rxcrdt.keys import Node
@@ -381,26 +381,12 @@ class Document:
             if update is None:
                 replica.appended(replica.position)
                 return
-            position = self._append_once(replica.position, update, lease)
+            position = append_once(self.log, update, expect=replica.position, lease=lease)
+            self._lease_is_held = False
             replica.appended(position)
             self._audience.tell(replica, update)
         relay.publish(self.log, Entry(position=position, update=update))
         self._compaction.appended(self.plan, update)
-
-    def _append_once(self, expect: Position, update: bytes, lease: Lease) -> Position:
-        """Appends; where it is not known whether that worked, the log is asked, never the append repeated."""
-        try:
-            position = conf.store().append(self.log, update, expect=expect, lease=lease.token)
-            self._lease_is_held = False  # the append took it along
-            return position
-        except StoreUnavailable as error:
-            try:
-                missed = conf.store().since(self.log, expect)
-            except (StoreUnavailable, PositionLost):
-                raise error from None
-            if missed and missed[0].update == update:
-                return missed[0].position
-            raise
 
     def compact(self) -> None:
         """Folds the log into its snapshot."""

@@ -9,7 +9,7 @@ import pytest
 from django.test import override_settings
 
 import rxcrdt.backlog
-from rxcrdt import compaction, conf, documents
+from rxcrdt import appending, conf, documents
 from rxcrdt.backlog import backlog
 from rxcrdt.changes import Changes
 from rxcrdt.document import Document
@@ -125,7 +125,7 @@ def test_a_rows_document_is_not_asked_for_once_a_comparison_found_it_gone(librar
 
 
 def test_a_long_log_is_folded_by_itself(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compaction, "ENTRIES", 3)
+    monkeypatch.setattr(appending, "ENTRIES", 3)
     follower = Follower(f"library/{library.pk}")
     sizes = []
     for number in range(8):
@@ -139,7 +139,7 @@ def test_a_long_log_is_folded_by_itself(library: Library, monkeypatch: pytest.Mo
 def test_a_log_that_cannot_be_folded_fails_no_save(
     store: Interposed, library: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(compaction, "ENTRIES", 1)
+    monkeypatch.setattr(appending, "ENTRIES", 1)
     follower = Follower(f"library/{library.pk}")
     store.before("compact", unavailable)
     rename(library, "second")

@@ -1,4 +1,4 @@
-"""Folding a log into its snapshot, now and then."""
+"""Entries into a log: each once, and folded into its snapshot now and then."""
 
 from __future__ import annotations
 
@@ -7,14 +7,32 @@ import logging
 from rxcrdt import conf
 from rxcrdt.layers import Plan
 from rxcrdt.replica import Replica
-from ydoc_store import PositionLost, StoreUnavailable
+from ydoc_store import Lease, Position, PositionLost, StoreUnavailable
 
-__all__ = ["Compaction", "compact"]
+__all__ = ["Compaction", "append_once", "compact"]
 
 logger = logging.getLogger("rxcrdt.documents")
 
 ENTRIES = 500
 BYTES = 1024 * 1024
+
+
+def append_once(log: str, update: bytes, *, expect: Position, lease: Lease) -> Position:
+    """Appends, and gives the lease back. Where it is not known whether that worked, the log is asked, and the append is
+    never repeated.
+
+    Raises as ``DocStore.append`` does; StoreUnavailable still leaves open whether the log has the entry.
+    """
+    try:
+        return conf.store().append(log, update, expect=expect, lease=lease.token)
+    except StoreUnavailable as error:
+        try:
+            missed = conf.store().since(log, expect)
+        except (StoreUnavailable, PositionLost):
+            raise error from None
+        if missed and missed[0].update == update:
+            return missed[0].position
+        raise
 
 
 class Compaction:
