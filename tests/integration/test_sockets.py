@@ -19,7 +19,7 @@ from django.test import override_settings
 from pycrdt import Doc, Map
 from rest_framework import permissions
 
-from rxcrdt import asgi, consumers, documents, lobby
+from rxcrdt import asgi, consumers, documents, lobby, workers
 from rxcrdt.anchors import Anchor
 from rxcrdt.awareness import NULL, Entry, encode_entries, parse_entries
 from rxcrdt.document import Document
@@ -59,6 +59,7 @@ async def nobody_left() -> AsyncIterator[None]:
     assert not lobby.lobby()._of
     assert not lobby.lobby()._places
     await eventually(lambda: not documents._shelf.pins)
+    assert await asyncio.to_thread(workers.wait_for_background, 10)
     await sync_to_async(connections.close_all)()  # that of the thread of ``asave``, which PostgreSQL would miss
 
 
