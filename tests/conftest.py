@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from tests.databases import database_url
-from tests.servers import ROOT, running_redis
+from tests.servers import ROOT, running_redis, running_redis_cluster
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +17,13 @@ def redis_url() -> Iterator[str]:
     """A real Redis server for this run. It is shared: use keys, or a database number, of your own."""
     with running_redis() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url() -> Iterator[str]:
+    """A real Redis Cluster of three nodes. It is shared: use keys of your own."""
+    with running_redis_cluster() as servers:
+        yield f"{servers[0].url}?cluster=true"
 
 
 @pytest.fixture

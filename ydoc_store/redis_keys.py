@@ -1,0 +1,61 @@
+"""Under which keys a store keeps what.
+
+All keys of a document share one hash tag, and so one node of a cluster. The index of rows is 16,384 hashes under
+256 tags: small hashes are kept packed, and take a fraction of what a key for each row takes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+_BUCKETS = 1 << 14
+_A_TAG = 1 << 6  # buckets
+
+_LOG = b"}:log"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of the store whose keys begin with `prefix`, which has no brace in it."""
+
+    prefix: bytes
+
+    def log(self, name: str) -> bytes:
+        return self._of(name, _LOG)
+
+    def rows(self, name: str) -> bytes:
+        return self._of(name, b"}:rows")
+
+    def lease(self, name: str) -> bytes:
+        return self._of(name, b"}:lease")
+
+    def _of(self, name: str, ending: bytes) -> bytes:
+        return self._documents + name.encode() + ending
+
+    @property
+    def _documents(self) -> bytes:
+        """What follows the brace keeps the tag from being empty, as it would be for the names "" and "}"."""
+        return self.prefix + b"{doc/"
+
+    def bucket(self, row: bytes) -> bytes:
+        """The hash of the index that has this row as a field."""
+        tag, bucket = divmod(zlib.crc32(row) % _BUCKETS, _A_TAG)
+        return b"%s{rows/%x}:%x" % (self.prefix, tag, bucket)
+
+    @property
+    def incarnation(self) -> bytes:
+        return self.prefix + b"incarnation"
+
+    def logs(self, prefix: str) -> bytes:
+        """A pattern for the keys of all logs whose names begin with `prefix`."""
+        escaped = b"".join(b"\\" + byte if byte in b"\\*?[]^-" else byte for byte in _bytes(prefix.encode()))
+        return self._documents + escaped + b"*" + _LOG
+
+    def name(self, log: bytes) -> str:
+        """The name of the log under this key."""
+        return log[len(self._documents) : -len(_LOG)].decode()
+
+
+def _bytes(text: bytes) -> list[bytes]:
+    return [text[at : at + 1] for at in range(len(text))]
