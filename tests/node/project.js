@@ -31,21 +31,33 @@ export class Project {
 
   static async start() {
     const project = new Project();
-    project.folder = mkdtempSync(join(tmpdir(), "rxcrdt-node-"));
-    project.environment = {
+    process.on("exit", () => project.abandon());
+    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+    try {
+      await project.open();
+    } catch (error) {
+      project.abandon();
+      throw error;
+    }
+    return project;
+  }
+
+  async open() {
+    this.folder = mkdtempSync(join(tmpdir(), "rxcrdt-node-"));
+    this.environment = {
       ...process.env,
       DJANGO_SETTINGS_MODULE: "tests.settings",
       PYTHONPATH: [ROOT, join(ROOT, "demo")].join(":"),
-      RXCRDT_TEST_DATABASE: `sqlite:///${join(project.folder, "rows.sqlite3")}`,
-      RXCRDT_TEST_STORE: `sqlite:///${join(project.folder, "documents.sqlite3")}`,
+      RXCRDT_TEST_DATABASE: `sqlite:///${join(this.folder, "rows.sqlite3")}`,
+      RXCRDT_TEST_STORE: `sqlite:///${join(this.folder, "documents.sqlite3")}`,
     };
-    const options = { cwd: ROOT, env: project.environment, stdio: ["pipe", "pipe", "inherit"] };
-    project.console = spawn(PYTHON, ["-m", "tests.node.console"], options);
-    project.answers = createInterface({ input: project.console.stdout })[Symbol.asyncIterator]();
-    await project.python(SEED);
-    project.port = await freePort();
-    await project.serve();
-    return project;
+    const options = { cwd: ROOT, env: this.environment, stdio: ["pipe", "pipe", "inherit"] };
+    this.console = spawn(PYTHON, ["-m", "tests.node.console"], options);
+    this.console.stdin.on("error", () => {}); // it has ended; whoever waits for an answer is told
+    this.answers = createInterface({ input: this.console.stdout })[Symbol.asyncIterator]();
+    await this.python(SEED);
+    this.port = await freePort();
+    await this.serve();
   }
 
   get url() {
@@ -104,7 +116,6 @@ export class Project {
       stdio: ["ignore", "inherit", "pipe"],
     });
     this.server.stderr.on("data", (text) => (this.complaints += text));
-    process.on("exit", () => this.server.kill("SIGKILL"));
     await until(() => this.answersHttp(), "the server answers", START_SECONDS);
   }
 
@@ -114,6 +125,7 @@ export class Project {
   }
 
   async stop(signal = "SIGTERM") {
+    if (this.server.exitCode !== null || this.server.signalCode !== null) return;
     const ended = once(this.server, "exit");
     this.server.kill(signal);
     await ended;
@@ -121,10 +133,15 @@ export class Project {
 
   /** Ends everything. Throws if the server had something to complain about. */
   async close() {
-    this.console.stdin.end();
     await this.stop();
-    rmSync(this.folder, { recursive: true, force: true });
+    this.abandon();
     if (this.complaints) throw new Error(`The server complained:\n${this.complaints}`);
+  }
+
+  abandon() {
+    this.console?.kill("SIGKILL");
+    this.server?.kill("SIGKILL");
+    if (this.folder) rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
