@@ -87,17 +87,12 @@ class Lobby:
 
     def _open(self, place: _Place, name: str) -> Room:
         document = documents.open(name)
+        room = Room(document, limits=socket_limits(), on_gone=lambda _: self._gone(place), on_lost=self.leave)
+        document.subscribe(room)
         try:
-            room = Room(
-                document,
-                limits=socket_limits(),
-                on_gone=lambda _: self._gone(place),
-                on_lost=self.leave,
-            )
-            document.subscribe(room)
             document.catch_up()  # it may have stood on the shelf for a while
         except BaseException:
-            documents.close(document)
+            _let_go(room, document)
             raise
         relay.join(room.log, room)
         upkeep().add(room)

@@ -21,6 +21,7 @@ from rest_framework import permissions
 
 from rxcrdt import asgi, consumers, documents, lobby, workers
 from rxcrdt.anchors import Anchor
+from rxcrdt.audience import Listener
 from rxcrdt.awareness import NULL, Entry, encode_entries, parse_entries
 from rxcrdt.document import Document
 from rxcrdt.exceptions import Refused
@@ -234,10 +235,25 @@ async def test_a_database_that_fails_is_no_missing_document(
     with monkeypatch.context() as patch:
         patch.setattr(locked, "get_queryset", broken)
         assert await refusal(own, user=anna) == 4503
-    with monkeypatch.context() as patch:
-        patch.setattr(Document, "ensure", broken)
-        assert await refusal(own, user=anna) == 4503
-    assert caplog.text.count("the server closed the connection unexpectedly") >= 2
+    listening: list[Listener] = []
+    subscribe, unsubscribe = Document.subscribe, Document.unsubscribe
+
+    def noting_subscribe(self: Document, listener: Listener) -> None:
+        listening.append(listener)
+        subscribe(self, listener)
+
+    def noting_unsubscribe(self: Document, listener: Listener) -> None:
+        listening.remove(listener)
+        unsubscribe(self, listener)
+
+    monkeypatch.setattr(Document, "subscribe", noting_subscribe)
+    monkeypatch.setattr(Document, "unsubscribe", noting_unsubscribe)
+    for step in ("ensure", "catch_up"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Document, step, broken)
+            assert await refusal(own, user=anna) == 4503
+    assert listening == []
+    assert caplog.text.count("the server closed the connection unexpectedly") >= 3
     async with RawSocket(own, user=anna) as socket:
         await socket.synchronised()
 
