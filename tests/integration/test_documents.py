@@ -19,7 +19,7 @@ from rxcrdt.registry import registry
 from rxcrdt.snapshots import compare, snapshot
 from tests.interposing import Interposed
 from tests.oracle.following import Follower
-from tests.testapp.models import Library, Shelf
+from tests.testapp.models import Book, Library, Person, Shelf
 from ydoc_store import Entry, Position, StoreUnavailable
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -165,6 +165,23 @@ def test_a_lineage_is_newer_than_the_one_before_however_the_clock_goes(
     after = follower.document.position
     assert after is not None
     assert after.epoch > before.epoch
+    assert follower.state == snapshot("library", library.pk)
+    follower.close()
+
+
+def test_a_changed_field_is_an_update_of_a_few_dozen_bytes(library: Library) -> None:
+    """The row keeps its map, so that what others do to it meanwhile stays: only the register is written."""
+    author = Person.objects.create(name="author")
+    for number in range(100):
+        Book.objects.create(shelf=Shelf.objects.get(), title=str(number), author=author)
+    follower = Follower(f"library/{library.pk}")
+    author.name = "renamed"
+    author.save()
+    assert len(follower.updates[-1]) < 60
+    book = Book.objects.all()[99]
+    book.position = -1
+    book.save()
+    assert len(follower.updates[-1]) < 60
     assert follower.state == snapshot("library", library.pk)
     follower.close()
 

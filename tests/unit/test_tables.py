@@ -113,6 +113,7 @@ def test_a_list_that_the_serializer_gave_as_null_is_none(tables: Tables) -> None
 
 
 def test_a_moved_row_costs_one_order_key(tables: Tables) -> None:
+    assert tables.around("Shelf.books", "1", "1") == ["1", "2"]
     _merge(tables, lists={("Shelf.books", "1"): ["2", "1"]})
     (patch,) = tables.patches()
     assert patch.before is not None
