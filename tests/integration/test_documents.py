@@ -76,6 +76,22 @@ def test_so_does_one_that_fails_before_it_writes(store: Interposed, library: Lib
     conf.store().release(log, lease.token)
 
 
+def test_what_others_wrote_meanwhile_comes_with_the_lease(store: Interposed, library: Library) -> None:
+    """Nobody has told us of it yet; still the first append fits, and listeners get both entries."""
+    follower = Follower(f"library/{library.pk}")
+    other = another_process(follower.document.name)
+    other.ensure()
+    Shelf.objects.update(label="theirs")
+    other.flush("default", Changes(saved={f"testapp.shelf:{Shelf.objects.get().pk}"}))
+    store.calls.clear()
+    rename(library, "second")
+    assert store.calls.count("append") == 1
+    assert not {"load", "since"} & set(store.calls)
+    assert [position.sequence for position in follower.positions] == [1, 2]
+    assert follower.state == snapshot("library", library.pk)
+    follower.close()
+
+
 def test_a_lease_that_cannot_be_given_back_fails_nothing(
     store: Interposed, library: Library, caplog: pytest.LogCaptureFixture
 ) -> None:
