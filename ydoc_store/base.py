@@ -26,7 +26,7 @@ class DocStore(ABC):
     """Logs by name: `ydoc_store.open_store(url)`, or one of your own, proved by `testing.StoreContract`.
 
     `url` opens the same store again, in another process too if `shared`. `poll_seconds` is how often asking
-    `pulse()` for the writes of other processes makes sense; None where there are no other processes.
+    `pulse()` for the writes of other processes makes sense; None where there are none, or where the caller decides.
     """
 
     url: str

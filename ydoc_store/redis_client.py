@@ -79,7 +79,7 @@ class Client:
 
         Raises StoreUnavailable, or CorruptStore for a key of another type.
         """
-        deadline = time.monotonic() + self.options.read_seconds
+        deadline = time.monotonic() + 1.5 * self.options.read_seconds  # of two that time out, the second is the last
         for tries in count(1):
             self.check_open()
             try:

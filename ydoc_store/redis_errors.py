@@ -21,7 +21,13 @@ _WHAT_TO_DO = {
     "MOVED": "It is part of a cluster: add ?cluster=true to the store's URL.",
     "NOREPLICAS": "It takes no writes without its replicas: see min-replicas-to-write.",
 }
-_LATER = (redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.TryAgainError, OSError)
+_LATER = (
+    redis_errors.ConnectionError,
+    redis_errors.TimeoutError,
+    redis_errors.TryAgainError,
+    redis_errors.RedisClusterException,
+    OSError,
+)
 
 
 class Unsent(Exception):
@@ -43,8 +49,7 @@ def may_pass(error: Exception) -> bool:
 
 def was_refused(error: Exception) -> bool:
     """Whether the call certainly changed nothing: it was not sent, or a reply says that it was not run."""
-    refusals = (redis_errors.ResponseError, redis_errors.BusyLoadingError, redis_errors.ClusterDownError)
-    return isinstance(error, Unsent | redis_errors.TryAgainError | refusals)
+    return isinstance(error, Unsent | redis_errors.ResponseError | redis_errors.BusyLoadingError)
 
 
 def explain(options: RedisOptions, doing: str, error: Exception, tries: int) -> StoreError:
@@ -95,5 +100,6 @@ _KINDS: dict[type[Exception], str] = {
     redis_errors.BusyLoadingError: "LOADING",
     redis_errors.NoPermissionError: "NOPERM",
     redis_errors.MovedError: "MOVED",
+    redis_errors.ClusterCrossSlotError: "MOVED",
     redis_errors.ClusterDownError: "CLUSTERDOWN",
 }

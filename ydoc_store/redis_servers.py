@@ -117,6 +117,8 @@ class Cluster:
             raise Unsent from error
 
     def _opened(self) -> Any:
+        if self._client is not None:
+            return self._client
         with self._opening:
             if self._client is None:
                 self._client = self._open()

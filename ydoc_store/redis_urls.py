@@ -94,9 +94,7 @@ def read_url(url: str) -> RedisOptions:
     address["db"] = given.get("db", address.get("db", 0))
     cluster = given.get("cluster", False)
     if cluster and (parts.scheme == "unix" or address["db"]):
-        raise BadStoreUrl(
-            f"The store URL {shown!r} asks for a cluster: those have no unix socket, and only database 0."
-        )
+        raise BadStoreUrl(f"The store URL {shown!r} asks for a cluster: it has no unix socket and no databases.")
     return RedisOptions(
         url=url,
         shown=shown,
@@ -154,4 +152,5 @@ def _login(parts: SplitResult) -> dict[str, str]:
 def _without_password(parts: SplitResult) -> str:
     before, at, host = parts.netloc.rpartition("@")
     user, colon, _password = before.partition(":")
-    return parts._replace(netloc=f"{user}{':***' if colon else ''}{at}{host}").geturl()
+    shown = parts._replace(netloc=f"{user}{':***' if colon else ''}{at}{host}").geturl()
+    return shown.replace("unix:/", "unix:///") if shown.startswith("unix:/") and not parts.netloc else shown

@@ -40,7 +40,7 @@ def _open_redis(url: str) -> DocStore:
     try:
         from ydoc_store.redis import RedisStore
     except ModuleNotFoundError as error:
-        if error.name != "redis":
+        if (error.name or "").partition(".")[0] != "redis":
             raise
         raise MissingExtra("Stores in Redis need redis-py: pip install rxcrdt[redis]") from error
     return RedisStore(url)

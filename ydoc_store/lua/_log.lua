@@ -47,8 +47,9 @@ local function add_rows(key, from)
   end
 end
 
+-- Never fails: what was done before it in a script stays done.
 local function release(key, token)
-  if redis.call('HGET', key, 'token') == token then
+  if redis.pcall('HGET', key, 'token') == token then
     redis.call('HDEL', key, 'token', 'from', 'until')
   end
 end
