@@ -44,6 +44,9 @@ INSTALLED_APPS = [
     "tests.testapp",
 ]
 
+# Test apps have no migrations, and one of them points at these: all tables are made at once, which is faster too.
+MIGRATION_MODULES = dict.fromkeys(["admin", "auth", "authtoken", "boards", "contenttypes", "sessions"])
+
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

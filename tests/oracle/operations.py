@@ -22,10 +22,10 @@ class _RollBackError(Exception):
 
 
 class Writer:
-    """Writes at random, by a seed. ``log`` says what was done, so that a failure can be read."""
+    """Writes at random, by a seed or by whoever makes the choices. ``log`` says what was done, for reading a failure."""
 
-    def __init__(self, seed: int):
-        self.random = random.Random(seed)
+    def __init__(self, seed: int | random.Random):
+        self.random = random.Random(seed) if isinstance(seed, int) else seed
         self.log: list[str] = []
         self._steps: list[Callable[[], None]] = [
             *[self._create] * 4, *[self._save] * 4, self._move, self._move, self._move, self._delete,
@@ -170,7 +170,8 @@ class Writer:
         self.log.append(f"move {row._meta.model_name} {row.pk} {name}={getattr(keys[name], 'pk', None)}")
 
     def _reorder(self) -> None:
-        for row in Book.objects.order_by("?")[:3]:
+        books = list(Book.objects.order_by("pk"))
+        for row in self.random.sample(books, min(3, len(books))):
             row.position = self._number()
             row.save(update_fields=["position"])
             self.log.append(f"reorder book {row.pk} {row.position}")
