@@ -22,7 +22,7 @@ class _RollBackError(Exception):
 
 
 class Writer:
-    """Writes at random, by a seed or by whoever makes the choices. ``log`` says what was done, for reading a failure."""
+    """Writes at random, by a seed or by whoever makes the choices. ``log`` says what was done."""
 
     def __init__(self, seed: int | random.Random):
         self.random = random.Random(seed) if isinstance(seed, int) else seed
