@@ -87,26 +87,24 @@ class Socket:
             self._wake_up(self._wake)
 
     def _begin(self, wake: asyncio.Future[None], frame: bytes) -> None:
-        """Begins to send; the idle writer goes on with it if it has to wait."""
+        """Sends in the idle writer's name and context, so that it may go on with it."""
+        asyncio.tasks._enter_task(self.loop, self._writer)
         try:
-            self._begun = self._context.run(self._as_writer, frame)
+            self._begun = self._context.run(self._resumed, frame)
         except LEAVING:
             raise
         except BaseException as error:  # noqa: BLE001 - it is logged
             self._failed(error)
             return
+        finally:
+            asyncio.tasks._leave_task(self.loop, self._writer)
         self._sent_at = self.loop.time()
         if self._begun is not None and not self.closed:
             self._began_at = self._sent_at
             self._wake_up(wake)
 
-    def _as_writer(self, frame: bytes) -> Resumed | None:
-        """What is in between may use what only tasks may, a timeout for instance."""
-        asyncio.tasks._enter_task(self.loop, self._writer)
-        try:
-            return Resumed.begin(self._send({"type": "websocket.send", "bytes": frame}))
-        finally:
-            asyncio.tasks._leave_task(self.loop, self._writer)
+    def _resumed(self, frame: bytes) -> Resumed | None:
+        return Resumed.begin(self._send({"type": "websocket.send", "bytes": frame}))
 
     def _wake_up(self, wake: asyncio.Future[None]) -> None:
         self._wake = None
