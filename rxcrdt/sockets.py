@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,16 +11,12 @@ from typing import Any, Final
 
 from rxcrdt.outbox import AwarenessFrame, Outbox, UpdateFrame
 from rxcrdt.protocol import EMPTY_AWARENESS, CloseCode
-from rxcrdt.resuming import Resumed
 
 __all__ = ["Limits", "Send", "Socket"]
 
 logger = logging.getLogger(__name__)
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-
-#: What is meant to end a task or a thread; pycrdt's panics are BaseExceptions that are not.
-LEAVING: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 _numbers = itertools.count(1)
 
@@ -44,10 +39,8 @@ class Limits:
 class Socket:
     """Everything here is called on the event loop that made it.
 
-    Frames go out in the order of ``put``. One task writes them; but where nothing waits, ``put`` begins the
-    sending itself, and the task only has to finish it if the server makes us wait (which halves what a room
-    adds to the cost of a delivery). A socket ends once: by ``close``, which says why, or by ``abandon`` when the
-    client is gone. After either, ``put`` does nothing.
+    Frames go out in the order of ``put``, one task writes them. A socket ends once: by ``close``, which says
+    why, or by ``abandon`` when the client is gone. After either, ``put`` does nothing.
     """
 
     MOST_REASON_BYTES: Final = 123  # what a WebSocket close frame has room for
@@ -65,9 +58,7 @@ class Socket:
         self._wake: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._sent_at = self._began_at = self.loop.time()
-        self._begun: Resumed | None = None
-        self._context = contextvars.copy_context()
-        self._writer = self.loop.create_task(self._write(), context=self._context)
+        self._writer = self.loop.create_task(self._write())
         self._closing: asyncio.Task[None] | None = None
         self._timer = self.loop.call_later(limits.keep_alive_seconds, self._look)
 
@@ -77,38 +68,12 @@ class Socket:
         """Send this after what is already waiting. Closes the socket when too much waits."""
         if self.closed:
             return
-        if self._wake is not None and asyncio.current_task(self.loop) is None:
-            self._begin(self._wake, item if isinstance(item, bytes) else item.frame)
-            return
         self._outbox.put(item)
         if self._outbox.bytes > self._limits.waiting_bytes:
             self.close(CloseCode.TOO_SLOW, "You read more slowly than the document changes.")
-        elif self._wake is not None:
-            self._wake_up(self._wake)
-
-    def _begin(self, wake: asyncio.Future[None], frame: bytes) -> None:
-        """Sends in the idle writer's name and context, so that it may go on with it."""
-        asyncio.tasks._enter_task(self.loop, self._writer)
-        try:
-            self._begun = self._context.run(self._resumed, frame)
-        except LEAVING:
-            raise
-        except BaseException as error:  # noqa: BLE001 - it is logged
-            self._failed(error)
-            return
-        finally:
-            asyncio.tasks._leave_task(self.loop, self._writer)
-        self._sent_at = self.loop.time()
-        if self._begun is not None and not self.closed:
-            self._began_at = self._sent_at
-            self._wake_up(wake)
-
-    def _resumed(self, frame: bytes) -> Resumed | None:
-        return Resumed.begin(self._send({"type": "websocket.send", "bytes": frame}))
-
-    def _wake_up(self, wake: asyncio.Future[None]) -> None:
-        self._wake = None
-        wake.set_result(None)
+        elif (wake := self._wake) is not None:
+            self._wake = None
+            wake.set_result(None)
 
     async def drained(self) -> None:
         """Returns once everything was handed to the server, or the socket has ended."""
@@ -119,27 +84,20 @@ class Socket:
     async def _write(self) -> None:
         try:
             while True:
-                if self._begun is not None:
-                    begun, self._begun = self._begun, None
-                    await begun
-                elif (frame := self._outbox.next()) is not None:
-                    self._began_at = self.loop.time()
-                    await self._send({"type": "websocket.send", "bytes": frame})
-                else:
+                frame = self._outbox.next()
+                if frame is None:
                     await self._idle()
                     continue
+                self._began_at = self.loop.time()
+                await self._send({"type": "websocket.send", "bytes": frame})
                 self._sent_at = self.loop.time()
-        except LEAVING:
+        except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # noqa: BLE001 - a panic in a merge is one; it is logged
-            self._failed(error)
-
-    def _failed(self, error: BaseException) -> None:
-        if isinstance(error, OSError):
-            self.abandon()  # how servers say that the client has left; our reader will learn of it
-            return
-        logger.error("A socket could not be written, and is closed; its client connects again.", exc_info=error)
-        self.close(CloseCode.RESTARTING, "An error on the server.")
+        except OSError:  # how servers say that the client has left; our reader will learn of it
+            self.abandon()
+        except BaseException:  # a panic in a merge is a BaseException
+            logger.exception("A socket could not be written, and is closed; its client connects again.")
+            self.close(CloseCode.RESTARTING, "An error on the server.")
 
     async def _idle(self) -> None:
         self._release_drained()
@@ -183,7 +141,6 @@ class Socket:
     def _end(self) -> None:
         self.closed = True
         self._outbox.clear()
-        self._begun = None
         self._timer.cancel()
         self._release_drained()
         if self._writer is not asyncio.current_task(self.loop):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -63,89 +62,6 @@ async def test_frames_go_out_in_order(wire: Wire, socket_of: Callable[..., Socke
         socket.put(frame)
     await socket.drained()
     assert wire.frames == frames
-
-
-async def in_callback(function: Callable[[], object]) -> None:
-    """As a room calls it: from the event loop, in no task."""
-    done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.call_soon(function)
-    loop.call_soon(done.set)
-    await done.wait()
-
-
-async def test_where_nothing_waits_a_frame_is_handed_to_the_server_at_once(
-    wire: Wire, socket_of: Callable[..., Socket]
-) -> None:
-    socket = socket_of()
-    await socket.drained()
-    sent: list[list[bytes]] = []
-
-    def deliver() -> None:
-        socket.put(b"1")
-        socket.put(b"2")
-        sent.append(list(wire.frames))
-
-    await in_callback(deliver)
-    assert sent == [[b"1", b"2"]]
-
-
-async def test_a_frame_that_the_server_makes_wait_keeps_its_place(wire: Wire, socket_of: Callable[..., Socket]) -> None:
-    socket = socket_of()
-    await socket.drained()
-    wire.open.clear()
-    for frame in (b"1", b"2", b"3"):
-        await in_callback(lambda frame=frame: socket.put(frame))  # type: ignore[misc]
-    assert wire.frames == []
-    wire.open.set()
-    await socket.drained()
-    assert wire.frames == [b"1", b"2", b"3"]
-    await in_callback(lambda: socket.put(b"4"))
-    assert wire.frames[3:] == [b"4"]
-
-
-async def test_a_send_that_fails_at_once_ends_the_socket(
-    wire: Wire, socket_of: Callable[..., Socket], caplog: pytest.LogCaptureFixture
-) -> None:
-    gone, broken = socket_of(), socket_of()
-    await gone.drained()
-    await broken.drained()
-    wire.failing = ConnectionResetError()
-    await in_callback(lambda: gone.put(b"1"))
-    assert gone.closed
-    assert not caplog.records
-    wire.failing = RuntimeError("broken server")
-    await in_callback(lambda: broken.put(b"1"))
-    assert broken.closed
-    assert "broken server" in caplog.text
-
-
-async def test_a_send_may_use_what_only_tasks_may(socket_of: Callable[..., Socket]) -> None:
-    """Middleware between us and the server: timeouts, context variables."""
-    variable = contextvars.ContextVar("variable", default="nobody's")
-    variable.set("the connection's")
-    tap, seen = asyncio.Event(), []
-
-    async def send(message: Mapping[str, Any]) -> None:
-        token = variable.set(f"{variable.get()}, sending")
-        seen.append((asyncio.current_task(), variable.get()))
-        async with asyncio.timeout(5):
-            await tap.wait()
-        variable.reset(token)
-        seen.append((asyncio.current_task(), variable.get()))
-
-    socket = Socket(send, limits=Limits(waiting_bytes=1000, awareness_bytes=1000))
-    await socket.drained()
-    context = contextvars.Context()  # of whoever saved
-    asyncio.get_running_loop().call_soon(socket.put, b"1", context=context)
-    await eventually(lambda: seen)
-    tap.set()
-    await eventually(lambda: len(seen) == 2)
-    assert seen == [
-        (socket._writer, "the connection's, sending"),
-        (socket._writer, "the connection's"),
-    ]
-    socket.abandon()
 
 
 async def test_drained_waits_for_what_is_being_sent(wire: Wire, socket_of: Callable[..., Socket]) -> None:
