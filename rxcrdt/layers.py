@@ -50,8 +50,13 @@ class Relation:
 
     @property
     def pk_column(self) -> str | None:
-        """The parent's attribute that holds the child's primary key, where a look at it is enough."""
-        return self.steps[0].pk_column if len(self.steps) == 1 and not self.many else None
+        """The parent's attribute that holds the child's primary key, where a look at it is enough.
+
+        It is not where a ``Prefetch`` may hide the row.
+        """
+        if self.many or len(self.steps) != 1 or isinstance(self.lookup, Prefetch):
+            return None
+        return self.steps[0].pk_column
 
     @property
     def follows_columns(self) -> bool:
@@ -169,6 +174,7 @@ class _Planner:
         self.anchor = anchor
         self.prefetches = Prefetches(anchor.base_queryset())
         self.layers: dict[str, PlannedLayer] = {}
+        self.read_as: dict[str, tuple[bool, Prefetch[Any] | None]] = {}  # what decides a layer's ``queryset``
 
     def plan(self) -> Plan:
         serializer_class = self.anchor.serializer_class
@@ -270,7 +276,9 @@ class _Planner:
         rows = _rows_of(serializer.Meta.model, many, given)
         if not known:
             self.layers[relation.child].queryset = rows
-        checkable = many and not opaque and len(steps) == 1 and not (known and given) and _is_ordered(rows)
+            self.read_as[relation.child] = many, given
+        alike = not known or (given is None and self.read_as.get(relation.child) == (many, None))
+        checkable = many and not opaque and len(steps) == 1 and alike and _is_ordered(rows)
         layer.relations[relation.name] = replace(relation, checkable=checkable)
 
     # What has to be read before a serializer runs, so that it asks nothing row by row

@@ -266,12 +266,20 @@ class Refresh:
         for root, key, name in self.tables.holders.get(node, ()):
             holder = self.plan.layers.get(root)
             if holder is None:
+                self._unless_shown(root, key, name)
                 self._leave(root, key, name)
             elif holder.relations[name].pk_column is not None:
                 self._done.discard(("own", root, key))
                 self._touch((root, key))
             else:
                 self._list((root, key), holder.relations[name])
+
+    def _unless_shown(self, table: str, parent: str, child: str) -> None:
+        """A list that was read already, as one of known rows, shows a row that its layer's own queryset hides: the
+        row comes in from there, by reading the list once more."""
+        if child in (self.forest.lists.get((table, parent)) or ()):
+            layer, relation = self._relation_of(table)
+            self._done.discard(("list", layer.name, parent, relation.name))
 
     def _leave(self, table: str, parent: str, child: str) -> None:
         layer, relation = self._relation_of(table)

@@ -203,6 +203,20 @@ def test_a_changed_field_is_an_update_of_a_few_dozen_bytes(library: Library) -> 
     follower.close()
 
 
+def test_a_log_that_the_store_evicted_is_built_anew_by_the_next_save(library: Library) -> None:
+    """The index still says that the document shows the row."""
+    follower = Follower(f"library/{library.pk}")
+    rows = conf.store().rows(follower.document.log)
+    conf.store().delete(follower.document.log)
+    conf.store().add_rows(follower.document.log, rows)
+    for name in ("second", "third"):
+        rename(library, name)
+        assert follower.state == snapshot("library", library.pk)
+        assert follower.state["title"] == name
+    assert len(follower.updates) == 3, "the answer, the new lineage, and the third name"
+    follower.close()
+
+
 # What other processes write
 
 
@@ -252,6 +266,7 @@ def test_an_entry_that_cannot_be_applied_drops_the_copy_and_it_is_read_again(lib
     following = Position(position.epoch, position.sequence + 1)
     with pytest.raises(BaseException):  # noqa: B017, PT011 - the engine's own
         follower.document.receive([Entry(position=following, update=b"\x01\x01\xff")])
+    assert not follower.document.exists, "nobody knows what the engine did with half of it"
     rename(library, "second")
     assert follower.state == snapshot("library", library.pk)
     assert compare("library", library.pk) is None

@@ -276,6 +276,12 @@ def test_a_root_that_leaves_the_queryset_is_gone_and_may_come_back(show: Show, h
     save(berth, number=2)
     save(harbour, closed=False)
     assert shown.state["berths"] == [{"number": 2}]
+    for closed in (True, False):
+        Harbour.objects.filter(pk=harbour.pk).update(closed=closed)
+        shown.follower.document.reconcile()
+    save(harbour, closed=True)
+    Harbour.objects.filter(pk=harbour.pk).update(closed=False)
+    assert shown.state["berths"] == [{"number": 2}], "whoever opens an empty document looks again"
 
 
 def test_annotations_of_the_anchors_queryset_stay_when_the_row_is_read_again(show: Show, harbour: Harbour) -> None:
@@ -306,12 +312,16 @@ def test_a_prefetch_decides_which_rows_and_in_which_order(show: Show, harbour: H
         middle.delete()
 
 
-def test_one_layer_may_be_listed_in_two_ways(show: Show, harbour: Harbour) -> None:
-    """The layer's own order says nothing of where a row stands in the second list."""
+@pytest.mark.parametrize("first", ["berths", "long"])
+def test_one_layer_may_be_listed_in_two_ways(show: Show, harbour: Harbour, first: str) -> None:
+    """Where a row stands in one list, and whether it does, says nothing of the other."""
     serializer = of(Berth, "number", "length")
     given = Berth.objects.filter(length__gte=50).order_by("-length")
     queryset = Harbour.objects.prefetch_related(Prefetch("berths", queryset=given, to_attr="long"))
-    both = of(Harbour, "slug", berths=serializer(many=True), long=serializer(many=True))
+    lists: dict[str, Any] = {
+        name: serializer(many=True) for name in sorted(("berths", "long"), key=lambda name: name != first)
+    }
+    both = of(Harbour, "slug", **lists)
     rows = [Berth.objects.create(harbour=harbour, number=n, length=30 * n) for n in range(5)]
     shown = show(both, harbour, queryset=queryset)
     assert len(shown.follower.document.content()[0]["Berth"]) == 5
@@ -323,6 +333,34 @@ def test_one_layer_may_be_listed_in_two_ways(show: Show, harbour: Harbour) -> No
             save(row, number=number)
     with shown.changing():
         rows[0].delete()
+
+
+def test_a_row_that_a_foreign_key_shows_may_leave_a_list_of_its_layer(show: Show, harbour: Harbour) -> None:
+    """The list's manager hides what the foreign key's does not, and the layer is read by the latter."""
+    serializer = of(Berth, "number", "retired")
+    one, two = (Berth.objects.create(harbour=harbour, number=number) for number in (1, 2))
+    ship = Ship.objects.create(name="ship", berth=one)
+    shown = show(
+        of(Ship, "name", berth=serializer(), berths=serializer(source="berth.harbour.berths", many=True)), ship
+    )
+    for row, retired in ((two, True), (one, True), (two, False), (one, False)):
+        with shown.changing():
+            save(row, retired=retired)
+
+
+def test_a_prefetch_may_hide_a_single_row_that_another_relation_shows(show: Show, harbour: Harbour) -> None:
+    owner = Owner.objects.create(name="shown")
+    save(harbour, owner=owner)
+    queryset = Harbour.objects.prefetch_related(Prefetch("owner", queryset=Owner.objects.exclude(name="hidden")))
+    serializer = of(Owner, "name")
+    other = Harbour.objects.create(slug="other", owner=owner)
+    harbour.twins.add(other)
+    twins = of(Harbour, "slug", layer="Twin", owner=serializer())(many=True)
+    shown = show(of(Harbour, "slug", owner=serializer(), twins=twins), harbour, queryset=queryset)
+    with shown.changing():
+        save(owner, name="hidden")
+    with shown.changing():
+        save(harbour, slug="renamed")
 
 
 def test_a_prefetch_may_hide_a_single_row(show: Show, harbour: Harbour) -> None:
@@ -806,6 +844,9 @@ def test_what_python_takes_for_equal_is_written_all_the_same(show: Show) -> None
         before = json.dumps(shown.state)
         save(library, extra={"a": value})
         assert json.dumps(shown.state) != before
+    for rating in (5, 2.5, 1e16):
+        save(library, rating=rating)
+        assert json.dumps(snapshot("shape", library.pk)["rating"]) == json.dumps(float(rating))
 
 
 # What a projection runs in
