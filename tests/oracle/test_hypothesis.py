@@ -1,4 +1,4 @@
-"""The oracle once more, with hypothesis making every choice: it makes what it finds small, and prints how to repeat it."""
+"""The oracle once more, with hypothesis making every choice: what it finds is made small, and can be repeated."""
 
 from __future__ import annotations
 
