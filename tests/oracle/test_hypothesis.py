@@ -44,7 +44,7 @@ def _no_style() -> Any:
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
-@given(choices=st.randoms(use_true_random=False), transactions=st.integers(1, 25))
+@given(choices=st.randoms(use_true_random=False), transactions=st.integers(15, 25))
 def test_after_every_commit_document_followers_and_serializer_agree(choices: random.Random, transactions: int) -> None:
     _empty()
     writer = Writer(choices)
