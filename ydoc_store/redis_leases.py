@@ -21,6 +21,7 @@ from ydoc_store.values import Position
 _ALIVE = 1.0  # seconds after which a waiter that said nothing counts as dead, and is passed over
 _POLL = 0.0005  # seconds between the first looks of the first in line
 _SLOWEST_POLL = 0.02
+_SOON = 0.1  # seconds after which a waiter looks less often
 
 
 class Leases:
@@ -88,7 +89,8 @@ class Leases:
 
     def _pause(self, ahead: int, waited: float, left: float) -> None:
         """Longer for those further back, and for those who have waited long anyway."""
-        seconds = min(_POLL * (1 + ahead) + waited / 20, _SLOWEST_POLL) * random.uniform(0.5, 1.5)  # noqa: S311
+        pause = _POLL * (1 + 2 * ahead) + max(0.0, waited - _SOON) / 20
+        seconds = min(pause, _SLOWEST_POLL) * random.uniform(0.5, 1.5)  # noqa: S311
         with self._changed:
             self._waiting += 1
             self._changed.wait(min(left, seconds))
