@@ -95,7 +95,9 @@ def test_a_password_is_not_shown() -> None:
         with pytest.raises(BadStoreUrl) as refused:
             open_store(url)
         assert "secret" not in str(refused.value)
-    assert read_url("redis://me:secret@h:1/2?db=2".replace("/2?", "?")).shown == "redis://me:***@h:1?db=2"
+    assert read_url("redis://me:secret@h:1?db=2").shown == "redis://me:***@h:1?db=2"
+    assert read_url("unix://me:secret@/run/redis.sock").shown == "unix://me:***@/run/redis.sock"
+    assert read_url("unix:///run/redis.sock?db=2").shown == "unix:///run/redis.sock?db=2"
 
 
 def test_without_redis_py_it_says_what_to_install() -> None:
