@@ -11,7 +11,9 @@ import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import Count, Model, Prefetch
+from django.http import HttpResponse
 from django.test import override_settings
+from django.urls import path
 from django.utils import translation
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
@@ -131,6 +133,19 @@ def test_a_foreign_key_by_such_a_key_shows_the_row_it_finds(show: Show) -> None:
             save(harbour, country=country)
     with shown.changing():
         land.delete()
+
+
+def test_such_a_key_may_look_like_another_rows_primary_key(show: Show, harbour: Harbour) -> None:
+    one, two = Country.objects.create(code="one", name="One"), Country.objects.create(code="two", name="Two")
+    save(one, code=str(two.pk))
+    save(two, code=str(one.pk))
+    country = of(Country, "name")
+    harbour.twins.set([Harbour.objects.create(slug=place.name, country=place) for place in (one, two)])
+    twins = of(Harbour, "slug", layer="Twin", country=country())(many=True)
+    shown = show(of(Harbour, "slug", country=country(), twins=twins), harbour)
+    for place in (one, two, None, two):
+        with shown.changing():
+            save(harbour, country=place)
 
 
 def test_primary_keys_of_two_columns(show: Show, harbour: Harbour) -> None:
@@ -811,6 +826,28 @@ def test_the_key_of_a_row_on_the_other_side_of_a_one_to_one_relation(show: Show)
             save(charter, library=library)
     with shown.changing():
         charter.delete()
+
+
+urlpatterns = [path("owners/<name>/", lambda request, name: HttpResponse(name), name="owner")]
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.parametrize(
+    "field",
+    [
+        serializers.StringRelatedField(),
+        serializers.SlugRelatedField(slug_field="name", read_only=True),
+        serializers.HyperlinkedRelatedField(view_name="owner", lookup_field="name", read_only=True),
+    ],
+)
+def test_a_related_field_that_shows_more_than_the_key_follows_its_row(show: Show, harbour: Harbour, field: Any) -> None:
+    owner = Owner.objects.create(name="owner")
+    save(harbour, owner=owner)
+    shown = show(of(Harbour, owner=field), harbour)
+    with shown.changing():
+        save(owner, name="renamed")
+    with shown.changing():
+        owner.delete()
 
 
 def test_a_process_that_did_not_project_the_document_sees_what_it_shows_too(show: Show, harbour: Harbour) -> None:

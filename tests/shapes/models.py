@@ -15,7 +15,7 @@ from rxcrdt import depends_on
 class Country(models.Model):
     """Is referred to by its code, which is not its primary key."""
 
-    code = models.CharField(max_length=2, unique=True)
+    code = models.CharField(max_length=20, unique=True)
     name = models.CharField(max_length=50)
 
     def __str__(self) -> str:
