@@ -278,6 +278,7 @@ class _Planner:
             self.layers[relation.child].queryset = rows
             self.read_as[relation.child] = many, given
         alike = not known or (given is None and self.read_as.get(relation.child) == (many, None))
+        alike = alike and not _is_sliced(given)
         checkable = many and not opaque and len(steps) == 1 and alike and _is_ordered(rows)
         layer.relations[relation.name] = replace(relation, checkable=checkable)
 
@@ -324,8 +325,13 @@ def _signature(serializer: Any) -> str:
 def _rows_of(model: type[Model], many: bool, given: Prefetch[Any] | None) -> QuerySet[Any]:
     if given is not None and given.queryset is not None:
         rows: QuerySet[Any] = given.queryset._chain().prefetch_related(None)  # type: ignore[attr-defined]
-        return model._default_manager.all() if rows.query.is_sliced else rows
+        return model._default_manager.all() if _is_sliced(given) else rows
     return (model._default_manager if many else model._base_manager).all()
+
+
+def _is_sliced(given: Prefetch[Any] | None) -> bool:
+    """Whether it gives the first rows of each list only: which those are cannot be asked of single rows."""
+    return given is not None and given.queryset is not None and bool(given.queryset.query.is_sliced)
 
 
 def _is_ordered(rows: QuerySet[Any]) -> bool:

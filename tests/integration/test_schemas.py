@@ -327,6 +327,19 @@ def test_a_prefetch_decides_which_rows_and_in_which_order(show: Show, harbour: H
         middle.delete()
 
 
+def test_a_prefetch_may_give_the_first_few_rows_only(show: Show, harbour: Harbour) -> None:
+    longest = Prefetch("berths", queryset=Berth.objects.order_by("-length", "id")[:2], to_attr="longest")
+    rows = [Berth.objects.create(harbour=harbour, number=n, length=10 * n) for n in range(5)]
+    berths = of(Berth, "number", "length")(many=True, source="longest")
+    shown = show(of(Harbour, "slug", berths=berths), harbour, queryset=Harbour.objects.prefetch_related(longest))
+    assert [berth["length"] for berth in shown.state["berths"]] == [40, 30]
+    for row, length in ((rows[3], 45), (rows[0], 50), (rows[0], 5), (rows[3], 1), (rows[2], 100)):
+        with shown.changing():
+            save(row, length=length)
+    with shown.changing():
+        rows[2].delete()
+
+
 @pytest.mark.parametrize("first", ["berths", "long"])
 def test_one_layer_may_be_listed_in_two_ways(show: Show, harbour: Harbour, first: str) -> None:
     """Where a row stands in one list, and whether it does, says nothing of the other."""
