@@ -866,6 +866,17 @@ def test_a_related_field_that_shows_more_than_the_key_follows_its_row(show: Show
         owner.delete()
 
 
+def test_a_field_that_shows_the_key_only_hides_no_other(show: Show, harbour: Harbour) -> None:
+    owner = Owner.objects.create(name="owner")
+    save(harbour, owner=owner)
+    name: Any = serializers.CharField(source="owner.name", default=None)
+    key: Any = serializers.PrimaryKeyRelatedField(read_only=True)
+    shown = show(of(Harbour, owner_name=name, owner=key), harbour)
+    for text in ("renamed", "renamed again"):
+        with shown.changing():
+            save(owner, name=text)
+
+
 def test_a_process_that_did_not_project_the_document_sees_what_it_shows_too(show: Show, harbour: Harbour) -> None:
     """It does not know which rows the fields came from: a change of such a model is a reason to look."""
     owner = Owner.objects.create(name="owner")
