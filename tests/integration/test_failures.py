@@ -58,6 +58,14 @@ def _is_logged_with_a_next_step(caplog: pytest.LogCaptureFixture) -> bool:
     return bool(errors) and all("docs/failures.md" in message for message in errors)
 
 
+def _database_files() -> list[Path]:
+    """What the database itself must be able to write on: nothing of ours, if it is a server's."""
+    if connection.vendor != "sqlite":
+        return []
+    database = Path(str(connection.settings_dict["NAME"]))
+    return [database, *database.parent.glob(database.name + "-*")]
+
+
 @contextmanager
 def _nobody_may_write(path: Path) -> Iterator[None]:
     """The store's file and its folder are read-only: by their modes, or where we are root, by another user's eyes."""
@@ -66,10 +74,8 @@ def _nobody_may_write(path: Path) -> Iterator[None]:
     root = os.geteuid() == 0
     for file in files:
         file.chmod(0o555)
-    database = Path(str(connection.settings_dict["NAME"]))
-    opened = [database, *database.parent.glob(database.name + "-*")]
     if root:
-        for file in opened:
+        for file in _database_files():
             file.chmod(0o666)
         os.seteuid(65534)
     try:
