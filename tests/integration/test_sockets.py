@@ -53,8 +53,8 @@ NAME = "library"
 
 
 @pytest.fixture(autouse=True)
-async def nobody_left() -> AsyncIterator[None]:
-    """When all clients have left, no room is open and no connection is counted."""
+async def nobody_left(transactional_db: None) -> AsyncIterator[None]:
+    """When all clients have left, no room is open and no connection is counted; before the rows are taken away."""
     yield
     await eventually(lambda: not consumers._connections())
     assert not lobby.lobby()._of
