@@ -434,6 +434,27 @@ def test_so_does_one_within_another_with_annotations_of_its_own(show: Show, harb
         save(other, harbour=harbour)
 
 
+def test_so_does_one_that_is_named_by_its_path(show: Show) -> None:
+    land = Country.objects.create(code="la", name="Land")
+    given = Prefetch("harbours__berths", queryset=Berth.objects.filter(length__gte=50).order_by("-length"))
+    queryset = Country.objects.prefetch_related("harbours", given)
+    harbours = of(Harbour, "slug", berths=of(Berth, "length")(many=True))(many=True)
+    shown = show(of(Country, "name", harbours=harbours), land, queryset=queryset)
+    with shown.changing():
+        harbour = Harbour.objects.create(slug="harbour", country=land)
+    for length in (60, 20, 80):
+        berth = Berth.objects.create(harbour=harbour, length=50)
+        with shown.changing():
+            save(berth, length=length)
+    other = Harbour.objects.create(slug="other")
+    for length in (10, 70, 90):
+        Berth.objects.create(harbour=other, length=length)
+    with shown.changing():
+        save(other, country=land)
+    with shown.changing():
+        save(Berth.objects.get(length=10), length=75)
+
+
 def test_a_list_without_an_order_is_shown_as_the_database_gives_it(show: Show) -> None:
     owner = Owner.objects.create(name="owner")
     harbours = [Harbour.objects.create(slug=str(number), owner=owner) for number in range(4)]

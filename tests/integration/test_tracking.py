@@ -20,7 +20,8 @@ from rxcrdt.backlog import backlog
 from rxcrdt.snapshots import compare, snapshot
 from tests.interposing import Interposed
 from tests.oracle.following import Follower
-from tests.testapp.models import Book, Genre, Library, Person, Shelf
+from tests.testapp.models import Book, Chapter, Firm, Genre, Library, Person, Shelf
+from tests.testapp.serializers import BookSerializer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -201,3 +202,62 @@ def test_a_replica_is_never_read(library: Library, caplog: pytest.LogCaptureFixt
     assert follower.state == snapshot("library", library.pk)
     follower.close()
     documents.forget_all()
+
+
+def _is_in_a_snapshot() -> bool:
+    if connection.vendor != "postgresql":
+        return connection.in_atomic_block  # in SQLite a transaction is one
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW TRANSACTION ISOLATION LEVEL")
+        return bool(cursor.fetchone() == ("repeatable read",))
+
+
+def test_what_takes_several_queries_is_read_in_one_snapshot(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Building a document, comparing it, and a flush that has to look further than the row that was saved."""
+    seen: list[bool] = []
+
+    def get_headings(self: BookSerializer, book: Book) -> str:
+        seen.append(_is_in_a_snapshot())
+        return ""
+
+    monkeypatch.setattr(BookSerializer, "get_headings", get_headings)
+    documents.get(f"library/{library.pk}").reconcile()
+    built = len(seen)
+    Book.objects.get().save()
+    assert 0 < built < len(seen)
+    assert all(seen)
+
+
+def test_so_is_what_turns_out_to_take_several(library: Library, follower: Follower) -> None:
+    """One query needs no transaction; if it shows that a list has to be read too, all is read again, in one."""
+    for number in range(3):
+        Shelf.objects.create(library=library, label=str(number), position=number)
+    shelf = Shelf.objects.all()[0]
+    shelf.position = 9
+    with CaptureQueriesContext(connection) as context:
+        shelf.save()
+    statements = [query["sql"].partition(" ")[0] for query in context.captured_queries]
+    before, began, after = " ".join(statements).partition("BEGIN")
+    assert began
+    assert before.count("SELECT") <= 1
+    assert after.count("SELECT") >= 1
+    assert follower.state == snapshot("library", library.pk)
+
+
+def test_what_comes_in_is_read_layer_by_layer(library: Library, follower: Follower) -> None:
+    """Not row by row: a shelf of twenty books takes as many queries as a shelf of two."""
+    elsewhere = Library.objects.create(name="elsewhere")
+    counts = []
+    for books in (2, 20):
+        shelf = Shelf.objects.create(library=elsewhere, label=str(books))
+        for number in range(books):
+            author = Person.objects.create(name=str(number), firm=Firm.objects.create(name=str(number)))
+            book = Book.objects.create(shelf=shelf, title=str(number), author=author, editor=author)
+            book.genres.add(Genre.objects.create(name=str(number)))
+            Chapter.objects.create(book=book, heading=str(number))
+        shelf.library = library
+        with CaptureQueriesContext(connection) as context:
+            shelf.save()
+        counts.append(len(context.captured_queries))
+    assert counts[0] == counts[1], counts
+    assert compare("library", library.pk) is None
