@@ -137,7 +137,7 @@ async def served() -> AsyncIterator[str]:
 
 
 @pytest.fixture(autouse=True)
-async def no_connection_is_left() -> AsyncIterator[None]:
+async def no_connection_is_left(transactional_db: None) -> AsyncIterator[None]:
     yield
     await sync_to_async(connections.close_all)()  # that of the thread of ``asave``, which PostgreSQL would miss
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from django.db import connection
 from pycrdt import Doc
 
 from rxcrdt import documents, layout
@@ -16,7 +17,22 @@ from rxcrdt.tables import Tables
 from rxcrdt.values import Json
 from ydoc_store import Position
 
-__all__ = ["Follower"]
+__all__ = ["Follower", "comparable"]
+
+
+def comparable(state: Any) -> Any:
+    """``state`` as the database defines it: people have no ordering, and on PostgreSQL lists without one may come
+    otherwise at the next query, whoever wrote nothing in between."""
+    if connection.vendor != "postgresql":
+        return state
+    if isinstance(state, list):
+        return [comparable(item) for item in state]
+    if not isinstance(state, dict):
+        return state
+    found = {name: comparable(value) for name, value in state.items()}
+    for name in {"patrons", "reviewers"} & found.keys():
+        found[name] = sorted(found[name], key=lambda person: person["id"])
+    return found
 
 
 class Follower:
