@@ -16,6 +16,7 @@ from rxcrdt.document import Document
 from rxcrdt.layers import plan
 from rxcrdt.names import log_name
 from rxcrdt.registry import registry
+from rxcrdt.replica import Replica
 from rxcrdt.snapshots import compare, snapshot
 from tests.interposing import Interposed
 from tests.oracle.following import Follower
@@ -240,6 +241,47 @@ def test_entries_from_elsewhere_may_come_late_twice_and_in_any_order(library: Li
     follower.close()
 
 
+def test_what_others_wrote_is_what_our_next_write_starts_from(library: Library) -> None:
+    """Undone by us, it is written again; left alone, it is not written a second time."""
+    follower = Follower(f"library/{library.pk}")
+    rename(library, "known to this process")
+    other = another_process(follower.document.name)
+    other.ensure()
+    Library.objects.update(name="theirs")
+    Shelf.objects.update(label="of them, too")
+    keys = {f"testapp.library:{library.pk}", f"testapp.shelf:{Shelf.objects.get().pk}"}
+    other.flush("default", Changes(saved=keys))
+    follower.document.catch_up()
+    assert follower.state is not None
+    assert follower.state["title"] == "theirs"
+    rename(library, "known to this process")
+    assert follower.state == snapshot("library", library.pk)
+    assert follower.state["title"] == "known to this process"
+    assert b"of them, too" in follower.updates[-2]
+    assert b"of them, too" not in follower.updates[-1]
+    follower.close()
+
+
+def test_which_rows_a_field_shows_is_forgotten_when_others_project_it(library: Library) -> None:
+    """We have seen the book with its first editor; with its second it came from another process."""
+    first, second = (Person.objects.create(name=name) for name in ("first", "second"))
+    book = Book.objects.create(shelf=Shelf.objects.get(), title="book", editor=first)
+    follower = Follower(f"library/{library.pk}")
+    book.title = "projected here"
+    book.save()
+    other = another_process(follower.document.name)
+    other.ensure()
+    Book.objects.update(editor=second)
+    other.flush("default", Changes(saved={f"testapp.book:{book.pk}"}))
+    follower.document.catch_up()
+    second.name = "renamed"
+    second.save()
+    assert follower.state == snapshot("library", library.pk)
+    assert compare("library", library.pk) is None
+    assert "renamed" in str(follower.state)
+    follower.close()
+
+
 def test_an_entry_that_comes_while_we_write_is_taken_afterwards(store: Interposed, library: Library) -> None:
     """Nobody waits for the writer; the writer looks again when it is done."""
     follower = Follower(f"library/{library.pk}")
@@ -273,7 +315,37 @@ def test_an_entry_that_cannot_be_applied_drops_the_copy_and_it_is_read_again(lib
     follower.close()
 
 
+def test_a_copy_takes_no_entry_that_does_not_follow(library: Library) -> None:
+    document = documents.open(f"library/{library.pk}")
+    rename(library, "second")
+    log = conf.store().load(document.log)
+    assert log is not None
+    (entry,) = log.entries
+    replica = Replica(document.plan, log)
+    for step in (0, 2):
+        wrong = Entry(position=Position(log.epoch, entry.position.sequence + step), update=entry.update)
+        with pytest.raises(ValueError, match="does not follow"):
+            replica.apply([wrong])
+
+
 # Listeners
+
+
+def test_whoever_comes_later_gets_all_there_is(library: Library) -> None:
+    """The answer to those who have nothing is kept, but not beyond the next entry."""
+    followers = [Follower(f"library/{library.pk}")]
+    for name in ("second", "third"):
+        rename(library, name)
+        followers.append(Follower(f"library/{library.pk}"))
+    other = another_process(followers[0].document.name)
+    other.ensure()
+    Library.objects.update(name="theirs")
+    other.flush("default", Changes(saved={f"testapp.library:{library.pk}"}))
+    followers[0].document.catch_up()
+    followers.append(Follower(f"library/{library.pk}"))
+    for follower in followers:
+        assert follower.state == snapshot("library", library.pk)
+        follower.close()
 
 
 def test_a_listener_that_raises_keeps_nothing_from_the_others(
