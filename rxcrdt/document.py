@@ -76,11 +76,6 @@ class Document:
             return self._audience.position
 
     @property
-    def exists(self) -> bool:
-        with self._lock:
-            return self._replica is not None and self._replica.root is not None
-
-    @property
     def idle(self) -> bool:
         """Whether nobody writes it or waits to."""
         return not (self._writing.locked() or self._waiting)

@@ -16,7 +16,6 @@ from rxcrdt.anchors import Anchor
 from rxcrdt.context import projection_context
 from rxcrdt.dependencies import Dependency, flat_dependencies
 from rxcrdt.exceptions import ConfigurationError
-from rxcrdt.keys import base_model
 from rxcrdt.paths import Hop
 from rxcrdt.prefetches import Prefetches
 
@@ -116,9 +115,6 @@ class Plan:
         }
         text = json.dumps([LAYOUT, self.root, self.description, kinds], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-    def by_model(self, base: type[Model]) -> Iterator[PlannedLayer]:
-        return (layer for layer in self.layers.values() if base_model(layer.model) is base)
 
     def holding(self, child: str) -> Iterator[tuple[PlannedLayer, Relation]]:
         """The relations that lead to the layer ``child``, each with the layer it starts from."""
