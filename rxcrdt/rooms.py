@@ -251,7 +251,7 @@ class Room:
                     self.document.receive(entries)
                 if behind:
                     self.document.catch_up()
-            except Exception:
+            except BaseException:  # a panic of the engine, too: whoever stopped here would never follow again
                 logger.exception("%s could not follow its log, and tries again at the next poll.", self.log)
 
     def awareness_came(self, owner: Owner, entries: Sequence[Entry]) -> None:

@@ -425,6 +425,27 @@ async def test_a_flood_of_entries_is_read_from_the_log_instead(
     await eventually(lambda: client.state == {"a": 2999})
 
 
+async def test_a_panic_of_the_engine_does_not_end_the_following(
+    document: FakeDocument, enter: Callable[..., Reading], room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    """pycrdt's PanicException is no Exception."""
+    client = enter()
+    await client.ask()
+    await eventually(lambda: len(client.messages) == 2)
+    receive = document.receive
+
+    def panicking(entries: Sequence[LogEntry]) -> None:
+        document.receive = receive  # type: ignore[method-assign]
+        Doc().apply_update(bytes.fromhex("0201019ee1c79bbaadfd04005801016d0178017c3f80000000"))
+
+    document.receive = panicking  # type: ignore[method-assign]
+    room.entries_came([document.elsewhere("a", 1)])
+    await eventually(lambda: "PanicException" in caplog.text)
+    document.elsewhere("a", 2)
+    room.catch_up()
+    await eventually(lambda: client.state == {"a": 2})
+
+
 async def test_a_store_that_fails_is_tried_again_at_the_next_notice(
     document: FakeDocument, enter: Callable[..., Reading], room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
