@@ -12,6 +12,7 @@ from ydoc_store.exceptions import (
     HeadMoved,
     LeaseLost,
     LeaseTimeout,
+    LogTooNew,
     MissingExtra,
     PositionLost,
     StoreError,
@@ -20,7 +21,7 @@ from ydoc_store.exceptions import (
     UnknownScheme,
 )
 from ydoc_store.urls import open_store
-from ydoc_store.values import Entry, Lease, Log, Position, Size
+from ydoc_store.values import Entry, Lease, Log, Position, Risk, Size, Usage
 
 __all__ = [
     "BadStoreUrl",
@@ -33,13 +34,16 @@ __all__ = [
     "LeaseLost",
     "LeaseTimeout",
     "Log",
+    "LogTooNew",
     "MissingExtra",
     "Position",
     "PositionLost",
+    "Risk",
     "Size",
     "StoreError",
     "StoreTooNew",
     "StoreUnavailable",
     "UnknownScheme",
+    "Usage",
     "open_store",
 ]

@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Self
 
 from ydoc_store.asynchronous import in_thread, lease_in_thread
-from ydoc_store.values import Entry, Lease, Log, Position, Size
+from ydoc_store.values import Entry, Lease, Log, Position, Risk, Size, Usage
 
-__all__ = ["DocStore", "Entry", "Lease", "Log", "Position", "Size"]
+__all__ = ["DocStore", "Entry", "Lease", "Log", "Position", "Risk", "Size", "Usage"]
 
 
 class DocStore(ABC):
@@ -112,6 +112,16 @@ class DocStore(ABC):
     def delete(self, name: str) -> None:
         """Forget the log and its rows, if any. A lease stays with its holder, who will find PositionLost."""
 
+    @abstractmethod
+    def quarantine(self, name: str) -> str | None:
+        """Move the log out of the way, unread, whatever is there, and return the name under which it now lies.
+
+        That is `quarantine:<unix milliseconds>:<name>`, or None if there was nothing. It is one step: of several who
+        try, one gets the name. `name` has no log then, keeps its rows and its lease, and may be begun with any epoch.
+        The moved log counts as used now. `names` lists it, `delete` forgets it, `load` of it raises what it raised
+        before. Needs no lease, because a log that cannot be read may not be leased either.
+        """
+
     # Which documents hold this row? -------------------------------------------------------------------------
 
     @abstractmethod
@@ -129,6 +139,24 @@ class DocStore(ABC):
     @abstractmethod
     def documents_of(self, rows: Collection[str]) -> dict[str, frozenset[str]]:
         """Row key → names of the logs that may hold it, in one round trip. Rows of no log are absent."""
+
+    # Who uses them? -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def touch(self, names: Collection[str]) -> None:
+        """Somebody has these logs open: they are used now. One round trip. Names without a log are ignored."""
+
+    @abstractmethod
+    def usage(self, names: Collection[str]) -> dict[str, Usage]:
+        """When each log was begun, folded, written, used, in one round trip. Names without a log are absent."""
+
+    @abstractmethod
+    def unused(self, seconds: float) -> Iterator[str]:
+        """The names of the logs last used more than `seconds` ago, in any order. Logs may come and go meanwhile.
+
+        Logs whose usage cannot be read count as never used. Whoever deletes them should look once more: a log may
+        have come into use since its name was given.
+        """
 
     # The store itself ---------------------------------------------------------------------------------------
 
@@ -150,6 +178,10 @@ class DocStore(ABC):
 
         It may differ without a reason. Costs microseconds: made for polling.
         """
+
+    def risks(self) -> tuple[Risk, ...]:
+        """What could go wrong with how the store's server is set up; what it does not tell is left out."""
+        return ()
 
     @abstractmethod
     def close(self) -> None:
@@ -206,6 +238,9 @@ class DocStore(ABC):
     async def adelete(self, name: str) -> None:
         await in_thread(self.delete, name)
 
+    async def aquarantine(self, name: str) -> str | None:
+        return await in_thread(self.quarantine, name)
+
     async def aadd_rows(self, name: str, rows: Collection[str]) -> None:
         await in_thread(self.add_rows, name, rows)
 
@@ -217,6 +252,17 @@ class DocStore(ABC):
 
     async def adocuments_of(self, rows: Collection[str]) -> dict[str, frozenset[str]]:
         return await in_thread(self.documents_of, rows)
+
+    async def atouch(self, names: Collection[str]) -> None:
+        await in_thread(self.touch, names)
+
+    async def ausage(self, names: Collection[str]) -> dict[str, Usage]:
+        return await in_thread(self.usage, names)
+
+    async def aunused(self, seconds: float) -> AsyncIterator[str]:
+        names = self.unused(seconds)
+        while (name := await in_thread(next, names, None)) is not None:
+            yield name
 
     async def anames(self, prefix: str = "") -> AsyncIterator[str]:
         names = self.names(prefix)
@@ -231,6 +277,9 @@ class DocStore(ABC):
 
     async def apulse(self) -> object:
         return await in_thread(self.pulse)
+
+    async def arisks(self) -> tuple[Risk, ...]:
+        return await in_thread(self.risks)
 
     async def aclose(self) -> None:
         await in_thread(self.close)

@@ -7,6 +7,7 @@
     ├── StoreUnavailable          the store cannot be reached, or written; the message says what to do
     │   └── StoreTooNew           a newer version of this library has written it
     ├── CorruptStore              what was read cannot have been written by a store
+    │   └── LogTooNew             a newer version of this library has written this one log
     ├── PositionLost              the log has no such position (any more): load it again
     ├── HeadMoved                 somebody else appended first; `missed` holds what
     ├── EpochNotNewer             a new lineage needs an epoch above that of the log it replaces
@@ -46,11 +47,15 @@ class StoreUnavailable(StoreError):
 
 
 class StoreTooNew(StoreUnavailable):
-    """A newer version of this library has written the store."""
+    """A newer version of this library has written the whole store."""
 
 
 class CorruptStore(StoreError):
-    """The store holds what no store writes. Nothing was repaired."""
+    """The store holds what no store writes. Nothing was repaired: `quarantine` gets a log out of the way."""
+
+
+class LogTooNew(CorruptStore):
+    """A newer version of this library has written this one log. The others can be read."""
 
 
 class PositionLost(StoreError):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Condition
 
-from ydoc_store import messages
+from ydoc_store import messages, quarantine
 from ydoc_store.base import DocStore
 from ydoc_store.exceptions import (
     EpochNotNewer,
@@ -20,7 +20,7 @@ from ydoc_store.exceptions import (
     PositionLost,
     StoreUnavailable,
 )
-from ydoc_store.values import Entry, Lease, Log, Position, Size
+from ydoc_store.values import Entry, Lease, Log, Position, Size, Usage
 
 
 @dataclass(slots=True)
@@ -31,6 +31,17 @@ class _Log:
     snapshot: bytes
     at: int = 0
     updates: list[bytes] = field(default_factory=list)
+    begun: float = field(default_factory=time.time)
+    snapshotted: float = field(init=False)
+    written: float = field(init=False)
+    used: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.snapshotted = self.written = self.used = self.begun
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(begun=self.begun, snapshotted=self.snapshotted, written=self.written, used=self.used)
 
     @property
     def head(self) -> Position:
@@ -180,6 +191,7 @@ class MemoryStore(DocStore):
                 raise HeadMoved(messages.head_moved(name, expect, log.head), missed=log.since(expect.sequence))
             self._add_rows(name, rows)
             log.updates.append(update)
+            log.written = time.time()
             if not keep_lease:
                 self._release(name, lease)
             return log.head
@@ -188,12 +200,22 @@ class MemoryStore(DocStore):
         with self._writing():
             log = self._log_at(name, at)
             del log.updates[: at.sequence - log.at]
-            log.snapshot, log.at = snapshot, at.sequence
+            log.snapshot, log.at, log.snapshotted = snapshot, at.sequence, time.time()
 
     def delete(self, name: str) -> None:
         with self._writing():
             self._logs.pop(name, None)
             self._remove_rows(name, tuple(self._rows_of.get(name, ())))
+
+    def quarantine(self, name: str) -> str | None:
+        with self._writing():
+            if name not in self._logs:
+                return None
+            now = time.time()
+            moved = quarantine.free_name(name, now, self._logs.__contains__)
+            log = self._logs[moved] = self._logs.pop(name)
+            log.used = now
+            return moved
 
     def add_rows(self, name: str, rows: Collection[str]) -> None:
         with self._writing():
@@ -225,6 +247,21 @@ class MemoryStore(DocStore):
     def documents_of(self, rows: Collection[str]) -> dict[str, frozenset[str]]:
         with self._reading():
             return {row: frozenset(self._names_of[row]) for row in rows if row in self._names_of}
+
+    def touch(self, names: Collection[str]) -> None:
+        with self._reading():  # nobody polls for this
+            for name in names:
+                if name in self._logs:
+                    self._logs[name].used = time.time()
+
+    def usage(self, names: Collection[str]) -> dict[str, Usage]:
+        with self._reading():
+            return {name: self._logs[name].usage for name in names if name in self._logs}
+
+    def unused(self, seconds: float) -> Iterator[str]:
+        with self._reading():
+            last = time.time() - seconds
+            return iter([name for name, log in self._logs.items() if log.used < last])
 
     def names(self, prefix: str = "") -> Iterator[str]:
         with self._reading():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import count
 from typing import Any, NoReturn, TypeVar
 
-from ydoc_store import messages
+from ydoc_store import messages, quarantine
 from ydoc_store import redis_scripts as scripts
 from ydoc_store.base import DocStore
 from ydoc_store.exceptions import (
@@ -14,21 +15,22 @@ from ydoc_store.exceptions import (
     EpochNotNewer,
     HeadMoved,
     LeaseLost,
+    LogTooNew,
     PositionLost,
-    StoreTooNew,
 )
 from ydoc_store.redis_client import Client
 from ydoc_store.redis_keys import Keys
 from ydoc_store.redis_leases import Leases
+from ydoc_store.redis_risks import risks_of
 from ydoc_store.redis_rows import Rows
-from ydoc_store.redis_scripts import Argument, Call
+from ydoc_store.redis_scripts import Argument, Call, Script
 from ydoc_store.redis_urls import RedisOptions, read_url
-from ydoc_store.values import Entry, Lease, Log, Position, Size
+from ydoc_store.values import Entry, Lease, Log, Position, Risk, Size, Usage
 
 T = TypeVar("T")
 
 _KEYS_A_PAGE = 1000
-_HEADS_A_CALL = 500
+_LOGS_A_CALL = 500
 
 
 class RedisStore(DocStore):
@@ -77,10 +79,7 @@ class RedisStore(DocStore):
     def heads(self, names: Collection[str]) -> dict[str, Position]:
         """On one server one script, on a cluster one a name, all of them sent at once. Unreadable logs are absent."""
         wanted = list(dict.fromkeys(names))
-        step = 1 if self._client.options.cluster else _HEADS_A_CALL
-        keys = [self._keys.log(name) for name in wanted]
-        calls = [Call(scripts.HEADS, keys[at : at + step]) for at in range(0, len(keys), step)]
-        answers = self._try("read the heads of documents", lambda: self._client.call_all(calls), repeat=True)
+        answers = self._ask_of_many("read the heads of documents", scripts.HEADS, wanted)
         found = [head for answer in answers for head in answer]
         return {name: Position(int(head[0]), head[1]) for name, head in zip(wanted, found, strict=True) if head}
 
@@ -156,9 +155,49 @@ class RedisStore(DocStore):
 
     def delete(self, name: str) -> None:
         doing = f"delete {name!r}"
-        call = Call(scripts.DELETE, [self._keys.log(name), self._keys.rows(name)])
+        call = Call(scripts.DELETE, self._three(name))
         rows = self._try(doing, lambda: self._client.call(call))
         self._try(doing, lambda: self._rows.remove_from_index(name, rows), repeat=True)
+
+    def quarantine(self, name: str) -> str | None:
+        """Rows and lease are moved along if they are something else: then nobody could begin the log again."""
+        doing = f"quarantine {name!r}"
+        now = int(self._try(doing, lambda: self._client.call(Call(scripts.NOW, [self._keys.log(name)])), repeat=True))
+        for milliseconds in count(now):
+            moved = quarantine.quarantined(name, milliseconds)
+            state = self._move(doing, name, moved)
+            if state != b"taken":
+                return moved if state == b"moved" else None
+        raise AssertionError
+
+    def _move(self, doing: str, name: str, moved: str) -> Any:
+        keys = [key for pair in zip(self._three(name), self._three(moved), strict=True) for key in pair]
+        return self._try(doing, lambda: self._client.call(Call(scripts.QUARANTINE, keys)))[0]
+
+    # Who uses them? -----------------------------------------------------------------------------------------
+
+    def touch(self, names: Collection[str]) -> None:
+        self._ask_of_many("say which documents are used", scripts.TOUCH, list(names))
+
+    def usage(self, names: Collection[str]) -> dict[str, Usage]:
+        """Logs that are lost because Redis restarted have one, too."""
+        wanted = list(dict.fromkeys(names))
+        return {name: usage for name, (_now, usage) in self._usage(wanted).items() if usage is not None}
+
+    def _usage(self, names: list[str]) -> dict[str, tuple[float, Usage | None]]:
+        """For each name what time it is on its server, and its log's usage if that can be read."""
+        answers = self._ask_of_many("read the usage of documents", scripts.USAGE, names)
+        found = [(int(now) / 1000, _usage(log)) for now, logs in answers for log in logs]
+        return dict(zip(names, found, strict=True))
+
+    def unused(self, seconds: float) -> Iterator[str]:
+        """Of a log in quarantine that nobody can read, its name says since when it lies there."""
+        names = list(self.names())
+        for at in range(0, len(names), _KEYS_A_PAGE):
+            for name, (now, usage) in self._usage(names[at : at + _KEYS_A_PAGE]).items():
+                used = usage.used if usage else quarantine.moment(name)
+                if used < now - seconds:
+                    yield name
 
     # Rows ---------------------------------------------------------------------------------------------------
 
@@ -189,7 +228,8 @@ class RedisStore(DocStore):
         def scan() -> set[bytes]:
             return {key for page in self._client.scan(pattern, _KEYS_A_PAGE) for key in page}
 
-        yield from sorted(self._keys.name(key) for key in self._try("list documents", scan, repeat=True))
+        names = map(self._keys.name, self._try("list documents", scan, repeat=True))
+        yield from sorted(name for name in names if name is not None and name.startswith(prefix))
 
     def size(self, name: str) -> Size:
         """Reads the log, in Redis, to count its bytes."""
@@ -221,6 +261,9 @@ class RedisStore(DocStore):
             for answer in answers
         )
 
+    def risks(self) -> tuple[Risk, ...]:
+        return self._try("read how the server is set up", lambda: risks_of(self._client, self._shown), repeat=True)
+
     def close(self) -> None:
         self._client.close()
         self._leases.tell_waiters()
@@ -242,6 +285,13 @@ class RedisStore(DocStore):
             answer = self._try(doing, lambda: self._client.call(call), repeat=repeat)
         return answer
 
+    def _ask_of_many(self, doing: str, script: Script, names: Sequence[str]) -> list[Any]:
+        """The answers of a script that takes the keys of many logs: on a cluster of one, all of them sent at once."""
+        step = 1 if self._client.options.cluster else _LOGS_A_CALL
+        keys = [self._keys.log(name) for name in names]
+        calls = [Call(script, keys[at : at + step]) for at in range(0, len(keys), step)]
+        return self._try(doing, lambda: self._client.call_all(calls), repeat=True)
+
     def _refuse_begin(self, name: str, answer: Any, epoch: int) -> NoReturn:
         if answer[0] == b"lease":
             raise LeaseLost(messages.lease_lost(name))
@@ -262,13 +312,22 @@ class RedisStore(DocStore):
                 "certain, so its positions are lost. Begin a new lineage."
             )
         if state == b"newer":
-            raise StoreTooNew(
-                f"A newer version of this library has written the log {name!r} in {self._shown}. Upgrade rxcrdt."
+            raise LogTooNew(
+                f"A newer version of this library has written the log {name!r} in {self._shown}. Upgrade rxcrdt, or "
+                "quarantine the log, and let it be built again."
             )
         raise CorruptStore(
-            f"The key {self._keys.log(name)!r} in {self._shown} is not a log that a store wrote. Delete the document "
-            f"{name!r}, and let it be built again."
+            f"The key {self._keys.log(name)!r} in {self._shown} is not a log that a store wrote. Quarantine or delete "
+            f"the log {name!r}, and let it be built again."
         )
+
+
+def _usage(log: list[bytes]) -> Usage | None:
+    """See lua/usage.lua."""
+    if len(log) == 1:
+        return None
+    begun, snapshotted, written, used = (int(moment) / 1000 for moment in log[1].split())
+    return Usage(begun=begun, snapshotted=snapshotted, written=written, used=used)
 
 
 def _entries(after: Position, updates: list[bytes]) -> tuple[Entry, ...]:

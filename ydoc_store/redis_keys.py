@@ -6,13 +6,19 @@ All keys of a document share one hash tag, and so one node of a cluster. The ind
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
+
+from ydoc_store import quarantine
 
 _BUCKETS = 1 << 14
 _A_TAG = 1 << 6  # buckets
 
-_LOG = b"}:log"
+_LOG = b":log"
+_QUARANTINE = "quarantine:"
+_QUARANTINED = re.compile(rf":{_QUARANTINE}([0-9]+)")
+_ENDING = re.compile(rf"(?:{_QUARANTINED.pattern})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +31,19 @@ class Keys:
         return self._of(name, _LOG)
 
     def rows(self, name: str) -> bytes:
-        return self._of(name, b"}:rows")
+        return self._of(name, b":rows")
 
     def lease(self, name: str) -> bytes:
-        return self._of(name, b"}:lease")
+        return self._of(name, b":lease")
 
     def _of(self, name: str, ending: bytes) -> bytes:
-        return self._documents + name.encode() + ending
+        """A log in quarantine stays in its slot: `{doc/board/1}:quarantine:<when>:log`. No two names share a key, as
+        what follows the last brace says how often the name had been put there."""
+        moments = []
+        while parts := quarantine.split(name):
+            moment, name = parts
+            moments.append(f":{_QUARANTINE}{moment}")
+        return self._documents + f"{name}}}{''.join(reversed(moments))}".encode() + ending
 
     @property
     def _documents(self) -> bytes:
@@ -48,13 +60,20 @@ class Keys:
         return self.prefix + b"incarnation"
 
     def logs(self, prefix: str) -> bytes:
-        """A pattern for the keys of all logs whose names begin with `prefix`."""
+        """A pattern for the keys of all logs whose names begin with `prefix`, and of others."""
         escaped = b"".join(b"\\" + byte if byte in b"\\*?[]^-" else byte for byte in _bytes(prefix.encode()))
+        if prefix.startswith(_QUARANTINE) or _QUARANTINE.startswith(prefix):  # these keys begin with the former names
+            escaped = b""
         return self._documents + escaped + b"*" + _LOG
 
-    def name(self, log: bytes) -> str:
-        """The name of the log under this key."""
-        return log[len(self._documents) : -len(_LOG)].decode()
+    def name(self, log: bytes) -> str | None:
+        """The name of the log under this key; None if it is none of ours."""
+        name, brace, ending = log[len(self._documents) : -len(_LOG)].decode(errors="replace").rpartition("}")
+        if not brace or not _ENDING.fullmatch(ending):
+            return None
+        for moment in _QUARANTINED.findall(ending):
+            name = quarantine.quarantined(name, moment)
+        return name
 
 
 def _bytes(text: bytes) -> list[bytes]:

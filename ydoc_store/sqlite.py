@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ydoc_store import messages
+from ydoc_store import messages, quarantine
 from ydoc_store import sqlite_statements as sql
 from ydoc_store.base import DocStore
 from ydoc_store.exceptions import (
@@ -24,7 +25,7 @@ from ydoc_store.exceptions import (
 from ydoc_store.sqlite_connections import Connections
 from ydoc_store.sqlite_file import FileConnection
 from ydoc_store.sqlite_leases import Leases
-from ydoc_store.values import Entry, Lease, Log, Position, Size
+from ydoc_store.values import Entry, Lease, Log, Position, Size, Usage
 
 _MAX_VARIABLES = 512  # in one statement: a power of two; SQLite always takes 999
 _NAMES_A_PAGE = 500
@@ -98,16 +99,10 @@ class SqliteStore(DocStore):
         return {name: Position(epoch, head) for name, epoch, head in found}
 
     def _select_in(self, statement: str, values: Collection[str]) -> list[tuple[Any, ...]]:
-        """The rows of `statement`, whose `{marks}` take the values; many values are asked in chunks.
-
-        The last value is repeated up to a power of two, so that there are few different statements to compile.
-        """
+        """The rows of `statement`, whose `{marks}` take the values; many values are asked in chunks."""
         found: list[tuple[Any, ...]] = []
-        left = iter(values)
         with self._connections.reading() as connection:
-            while chunk := list(islice(left, _MAX_VARIABLES)):
-                chunk += chunk[-1:] * ((1 << (len(chunk) - 1).bit_length()) - len(chunk))
-                marks = ",".join("?" * len(chunk))
+            for marks, chunk in _chunks(values):
                 found += connection.execute(statement.format(marks=marks), chunk).fetchall()
         return found
 
@@ -141,7 +136,7 @@ class SqliteStore(DocStore):
             self._add_rows(connection, document, rows)
             connection.execute(sql.DELETE_ALL_ENTRIES, (document,))
             connection.execute(sql.SET_SNAPSHOT, (document, snapshot))
-            connection.execute(sql.BEGIN_LOG, (epoch, document))
+            connection.execute(sql.BEGIN_LOG, {"epoch": epoch, "now": time.time(), "document": document})
         return Position(epoch, 0)
 
     def _document(self, connection: FileConnection, name: str) -> tuple[int, int | None]:
@@ -165,7 +160,7 @@ class SqliteStore(DocStore):
             self._add_rows(connection, document, rows)
             position = Position(expect.epoch, expect.sequence + 1)
             connection.execute(sql.ADD_ENTRY, (document, position.sequence, update))
-            connection.execute(sql.SET_HEAD, (position.sequence, document))
+            connection.execute(sql.SET_HEAD, (position.sequence, time.time(), document))
             if lease is not None and not keep_lease:
                 connection.execute(sql.RELEASE, (name, lease))
         if lease is not None and not keep_lease:
@@ -193,7 +188,7 @@ class SqliteStore(DocStore):
             self._check(name, at, epoch, old, head)
             connection.execute(sql.DELETE_ENTRIES, (document, at.sequence))
             connection.execute(sql.SET_SNAPSHOT, (document, snapshot))
-            connection.execute(sql.SET_AT, (at.sequence, document))
+            connection.execute(sql.SET_AT, (at.sequence, time.time(), document))
 
     def delete(self, name: str) -> None:
         with self._connections.writing() as connection:
@@ -201,6 +196,21 @@ class SqliteStore(DocStore):
             if found is not None:
                 for statement in sql.DELETE:
                     connection.execute(statement, found[:1])
+
+    def quarantine(self, name: str) -> str | None:
+        """The log keeps its id, so its bytes are not touched; the rows get another one."""
+        with self._connections.writing() as connection:
+            document, epoch, *_ = connection.execute(sql.DOCUMENT, (name,)).fetchone() or (None, None)
+            if epoch is None:
+                return None
+            now = time.time()
+            moved = quarantine.free_name(
+                name, now, lambda free: connection.execute(sql.DOCUMENT, (free,)).fetchone() is not None
+            )
+            changes = {"name": name, "moved": moved, "now": now, "document": document}
+            for statement in (sql.QUARANTINE, sql.KEEP_NAME, sql.KEEP_ROWS):
+                connection.execute(statement, changes)
+            return moved
 
     # Rows ---------------------------------------------------------------------------------------------------
 
@@ -229,18 +239,36 @@ class SqliteStore(DocStore):
             names.setdefault(row, set()).add(name)
         return {row: frozenset(holders) for row, holders in names.items()}
 
+    # Who uses them? -----------------------------------------------------------------------------------------
+
+    def touch(self, names: Collection[str]) -> None:
+        """Does not wait for the disk: what a power cut undoes here is said again soon."""
+        if names:
+            with self._connections.writing(durable=False) as connection:
+                for marks, chunk in _chunks(names):
+                    connection.execute(sql.TOUCH.format(marks=marks), (time.time(), *chunk))
+
+    def usage(self, names: Collection[str]) -> dict[str, Usage]:
+        return {
+            name: Usage(begun=begun, snapshotted=snapshotted, written=written, used=used)
+            for name, begun, snapshotted, written, used in self._select_in(sql.USAGE, names)
+        }
+
+    def unused(self, seconds: float) -> Iterator[str]:
+        return self._pages(sql.UNUSED, "", time.time() - seconds)
+
     # The store itself ---------------------------------------------------------------------------------------
 
     def names(self, prefix: str = "") -> Iterator[str]:
         """Read page by page: a log that comes or goes meanwhile may be missed, the others come once each."""
-        start = prefix
+        return takewhile(lambda name: name.startswith(prefix), self._pages(sql.NAMES, prefix))
+
+    def _pages(self, statement: str, start: str, *arguments: float) -> Iterator[str]:
+        """The names that `statement` gives, from `start` on, sorted."""
         while True:
             with self._connections.reading() as connection:
-                page = connection.execute(sql.NAMES, (start, _NAMES_A_PAGE)).fetchall()
-            for (name,) in page:
-                if not name.startswith(prefix):
-                    return
-                yield name
+                page = connection.execute(statement, (start, *arguments, _NAMES_A_PAGE)).fetchall()
+            yield from (name for (name,) in page)
             if len(page) < _NAMES_A_PAGE:
                 return
             start = page[-1][0] + "\0"  # the next string that sorts after it
@@ -262,3 +290,14 @@ class SqliteStore(DocStore):
 
     def close(self) -> None:
         self._connections.close()
+
+
+def _chunks(values: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Question marks and the values that they take, so many at a time.
+
+    The last value is repeated up to a power of two, so that there are few different statements to compile.
+    """
+    left = iter(values)
+    while chunk := list(islice(left, _MAX_VARIABLES)):
+        chunk += chunk[-1:] * ((1 << (len(chunk) - 1).bit_length()) - len(chunk))
+        yield ",".join("?" * len(chunk)), chunk

@@ -14,13 +14,17 @@ SCHEMA = """
 CREATE TABLE store (incarnation TEXT NOT NULL);
 
 -- Every name that has a log or rows. Without a log, epoch, at and head are null.
--- The log goes from sequence `at`, which the snapshot stands for, to `head`.
+-- The log goes from sequence `at`, which the snapshot stands for, to `head`. Its times are seconds since 1970.
 CREATE TABLE documents (
-    id    INTEGER PRIMARY KEY,
-    name  TEXT NOT NULL UNIQUE,
-    epoch INTEGER,
-    at    INTEGER,
-    head  INTEGER
+    id          INTEGER PRIMARY KEY,
+    name        TEXT NOT NULL UNIQUE,
+    epoch       INTEGER,
+    at          INTEGER,
+    head        INTEGER,
+    begun       REAL,
+    snapshotted REAL,
+    written     REAL,
+    used        REAL
 );
 
 CREATE TABLE snapshots (document INTEGER PRIMARY KEY, body BLOB NOT NULL);
@@ -81,10 +85,13 @@ HEADS = "SELECT name, epoch, head FROM documents WHERE epoch IS NOT NULL AND nam
 # Writing ----------------------------------------------------------------------------------------------------
 
 ADD_DOCUMENT = "INSERT OR IGNORE INTO documents (name) VALUES (?)"
-BEGIN_LOG = "UPDATE documents SET epoch = ?, at = 0, head = 0 WHERE id = ?"
+BEGIN_LOG = """
+UPDATE documents SET epoch = :epoch, at = 0, head = 0, begun = :now, snapshotted = :now, written = :now, used = :now
+WHERE id = :document
+"""
 SET_SNAPSHOT = "INSERT OR REPLACE INTO snapshots (document, body) VALUES (?, ?)"
-SET_HEAD = "UPDATE documents SET head = ? WHERE id = ?"
-SET_AT = "UPDATE documents SET at = ? WHERE id = ?"
+SET_HEAD = "UPDATE documents SET head = ?, written = ? WHERE id = ?"
+SET_AT = "UPDATE documents SET at = ?, snapshotted = ? WHERE id = ?"
 ADD_ENTRY = "INSERT INTO entries (document, sequence, body) VALUES (?, ?, ?)"
 DELETE_ENTRIES = "DELETE FROM entries WHERE document = ? AND sequence <= ?"
 DELETE_ALL_ENTRIES = "DELETE FROM entries WHERE document = ?"
@@ -94,6 +101,11 @@ DELETE = (
     "DELETE FROM rows WHERE document = ?",
     "DELETE FROM documents WHERE id = ?",
 )
+QUARANTINE = "UPDATE documents SET name = :moved, used = :now WHERE id = :document"
+KEEP_NAME = """
+INSERT INTO documents (name) SELECT :name WHERE EXISTS (SELECT 1 FROM rows WHERE document = :document)
+"""
+KEEP_ROWS = "UPDATE rows SET document = (SELECT id FROM documents WHERE name = :name) WHERE document = :document"
 
 # Rows -------------------------------------------------------------------------------------------------------
 
@@ -102,6 +114,16 @@ REMOVE_ROW = "DELETE FROM rows WHERE row = ? AND document = ?"
 ROWS = "SELECT r.row FROM documents d JOIN rows r ON r.document = d.id WHERE d.name = ?"
 DOCUMENTS_OF = """
 SELECT r.row, d.name FROM rows r JOIN documents d ON d.id = r.document WHERE r.row IN ({marks})
+"""
+
+# Who uses them? ---------------------------------------------------------------------------------------------
+
+TOUCH = "UPDATE documents SET used = ? WHERE epoch IS NOT NULL AND name IN ({marks})"
+USAGE = """
+SELECT name, begun, snapshotted, written, used FROM documents WHERE used IS NOT NULL AND name IN ({marks})
+"""
+UNUSED = """
+SELECT name FROM documents WHERE name >= ? AND epoch IS NOT NULL AND coalesce(used, 0) < ? ORDER BY name LIMIT ?
 """
 
 # The store itself -------------------------------------------------------------------------------------------

@@ -62,3 +62,29 @@ class Size:
     entry_bytes: int = 0
     snapshot_bytes: int = 0
     rows: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """When things were done to a log: seconds since 1970, by the store's clock."""
+
+    begun: float
+    """This lineage."""
+    snapshotted: float
+    """Its snapshot was written, by `begin` or `compact`."""
+    written: float
+    """The last `begin` or `append`."""
+    used: float
+    """The last `begin` or `touch`: somebody had it open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """What could go wrong with how a store's server is set up.
+
+    `kind` is one word, `message` says what could happen, `hint` what to do about it.
+    """
+
+    kind: str
+    message: str
+    hint: str

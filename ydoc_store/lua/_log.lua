@@ -2,29 +2,44 @@
 --   run    which life of this server we are in: another one after a restart or a promotion, see redis_connections.py
 --   index  the same for all primaries of a cluster, which hold the index of rows; "-" elsewhere
 -- A log is one list, so that it comes and goes as a whole: a header, the snapshot, then the entries.
--- The header is "layout epoch at run index": the entry at index i is that of sequence at + i - 1.
+-- The header is "layout epoch at run index begun snapshotted written used": the entry at index i is that of sequence
+-- at + i - 1, the last four are milliseconds since 1970, always 13 digits, so that they can be written over in place.
 local run, index = ARGV[1], ARGV[2]
 local LAYOUT = 1
 local HEADER, SNAPSHOT, ENTRIES = 0, 1, 2
+local SNAPSHOTTED, WRITTEN, USED = 2, 3, 4 -- which of the four times
+local TIME, TIMES = 14, 55 -- how long one is, with its space, and all of them
 
 -- The log at `key`, with `state` ok, none, restarted (written in another life: its end may be missing), newer or corrupt.
 local function open_log(key)
   local header = redis.pcall('LINDEX', key, HEADER)
   if not header then return {state = 'none'} end
   if header.err then return {state = 'corrupt'} end
-  local layout, epoch, at, its_run, its_index = string.match(header, '^(%d+) (%d+) (%d+) (%S+) (%S+)$')
+  local layout, epoch, at, its_run, its_index, times =
+    string.match(header, '^(%d+) (%d+) (%d+) (%S+) (%S+) ([%d ]+)$')
   local length = redis.call('LLEN', key)
   if tonumber(layout or string.match(header, '^(%d+) ')) ~= LAYOUT then
     return {state = string.match(header, '^%d+ ') and 'newer' or 'corrupt'}
   end
-  if not layout or length < ENTRIES then return {state = 'corrupt'} end
+  if not layout or #times ~= TIMES or length < ENTRIES then return {state = 'corrupt'} end
   local state = (its_run == run and its_index == index) and 'ok' or 'restarted'
   at = tonumber(at)
-  return {state = state, key = key, epoch = epoch, at = at, head = at + length - ENTRIES}
+  return {state = state, key = key, header = header, times = times, epoch = epoch, at = at, head = at + length - ENTRIES}
 end
 
-local function header(epoch, at)
-  return string.format('%d %s %s %s %s', LAYOUT, epoch, at, run, index)
+local function now()
+  local time = redis.call('TIME')
+  return string.format('%010d%03d', time[1], math.floor(time[2] / 1000))
+end
+
+local function header(epoch, at, times)
+  return string.format('%d %s %s %s %s %s', LAYOUT, epoch, at, run, index, times)
+end
+
+-- A header, or its times, with one of them written over.
+local function at_time(text, which, moment)
+  local first = #text - TIMES + (which - 1) * TIME
+  return string.sub(text, 1, first) .. moment .. string.sub(text, first + TIME)
 end
 
 -- The entries after `sequence`.

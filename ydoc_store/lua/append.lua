@@ -20,5 +20,6 @@ else
   if #unknown > 0 then return {'rows', unknown} end
 end
 redis.call('RPUSH', log_key, update)
+redis.call('LSET', log_key, HEADER, at_time(log.header, WRITTEN, now()))
 if token ~= '' then release(lease_key, token) end
 return {'ok'}

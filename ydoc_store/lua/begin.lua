@@ -13,6 +13,8 @@ if announced == '0' then
 end
 add_rows(rows_key, ROWS)
 -- Added before the old ones are dropped: without memory, the first command fails and nothing has changed.
-redis.call('RPUSH', log_key, header(epoch, 0), snapshot)
+local moment = now()
+local times = table.concat({moment, moment, moment, moment}, ' ')
+redis.call('RPUSH', log_key, header(epoch, 0, times), snapshot)
 redis.call('LTRIM', log_key, -2, -1)
 return {'ok'}

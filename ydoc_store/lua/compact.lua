@@ -6,6 +6,6 @@ if why_not then return why_not end
 local folded = tonumber(sequence) - log.at
 -- Written over what is folded, before the rest is dropped: without memory, the first command fails.
 redis.call('LSET', log.key, folded + SNAPSHOT, snapshot)
-redis.call('LSET', log.key, folded + HEADER, header(epoch, sequence))
+redis.call('LSET', log.key, folded + HEADER, header(epoch, sequence, at_time(log.times, SNAPSHOTTED, now())))
 redis.call('LTRIM', log.key, folded, -1)
 return {'ok'}

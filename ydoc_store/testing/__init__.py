@@ -13,21 +13,35 @@ same store in another process (`functools.partial(open_store, store.url)`, for i
 
 import pytest
 
-_PARTS = ("asynchronous", "leases", "logs", "machine", "processes", "rows", "store", "threads", "tools")
+_PARTS = (
+    *("asynchronous", "leases", "logs", "machine", "processes", "quarantine", "rows", "store", "threads", "tools"),
+    "usage",
+)
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
 
 from ydoc_store.testing.asynchronous import AsyncContract  # noqa: E402
 from ydoc_store.testing.leases import LeaseContract  # noqa: E402
 from ydoc_store.testing.logs import LogContract  # noqa: E402
 from ydoc_store.testing.processes import ProcessContract  # noqa: E402
+from ydoc_store.testing.quarantine import QuarantineContract  # noqa: E402
 from ydoc_store.testing.rows import RowContract  # noqa: E402
 from ydoc_store.testing.store import WholeStoreContract  # noqa: E402
 from ydoc_store.testing.threads import ThreadContract  # noqa: E402
+from ydoc_store.testing.usage import UsageContract  # noqa: E402
 
 __all__ = ["SharedStoreContract", "StoreContract"]
 
 
-class StoreContract(LogContract, LeaseContract, RowContract, WholeStoreContract, AsyncContract, ThreadContract):
+class StoreContract(
+    LogContract,
+    LeaseContract,
+    RowContract,
+    UsageContract,
+    QuarantineContract,
+    WholeStoreContract,
+    AsyncContract,
+    ThreadContract,
+):
     """What every store promises to the threads of one process. Needs the fixture `store`: an empty store."""
 
 

@@ -44,8 +44,14 @@ class AsyncContract:
             assert await store.aload(DOC) == Log(epoch=1, snapshot=b"s1", at=1, entries=())
             assert await store.asize(DOC) == Size(snapshot_bytes=2, rows=2)
             assert [name async for name in store.anames()] == [DOC]
+            await store.atouch([DOC])
+            assert await store.ausage([DOC]) == store.usage([DOC])
+            assert [name async for name in store.aunused(-3600)] == [DOC]
+            assert await store.arisks() == store.risks()
             assert await store.aincarnation() == store.incarnation()
             assert await store.apulse() == store.pulse()
+            moved = await store.aquarantine(DOC)
+            assert list(store.names()) == [moved]
             await store.adelete(DOC)
             await store.aclose()
 

@@ -21,6 +21,8 @@ class WholeStoreContract:
             lambda: store.add_rows(DOC, ["row"]),
             lambda: store.remove_rows(DOC, ["row"]),
             lambda: begin(store, epoch=2),
+            lambda: store.quarantine(DOC),
+            lambda: begin(store, epoch=3),
             lambda: store.delete(DOC),
         ]
         for write in writes:
@@ -64,6 +66,10 @@ class WholeStoreContract:
             lambda: store.release(DOC, "token"),
             lambda: store.append(DOC, b"1", expect=Position(1, 0)),
             lambda: store.documents_of(["row"]),
+            lambda: store.quarantine(DOC),
+            lambda: store.touch([DOC]),
+            lambda: store.usage([DOC]),
+            lambda: list(store.unused(0)),
             lambda: list(store.names()),
             store.incarnation,
             store.pulse,

@@ -12,7 +12,7 @@ from importlib.resources import files
 import pytest
 
 import ydoc_store
-from ydoc_store import Entry, HeadMoved, Lease, Log, Position, Size, StoreError, exceptions, testing
+from ydoc_store import Entry, HeadMoved, Lease, Log, Position, Risk, Size, StoreError, Usage, exceptions, testing
 
 
 def test_what_is_exported_is_declared_sorted_and_there() -> None:
@@ -54,6 +54,8 @@ def test_head_moved_brings_what_was_missed_along() -> None:
         Log(epoch=1, snapshot=b"", at=0),
         Lease(token="token"),
         Size(),
+        Usage(begun=1.5, snapshotted=1.5, written=1.5, used=1.5),
+        Risk(kind="eviction", message="What could happen.", hint="What to do."),
     ],
 )
 def test_values_are_frozen_and_can_be_compared_and_sent(value: Position) -> None:

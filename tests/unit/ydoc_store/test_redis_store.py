@@ -16,7 +16,7 @@ import redis
 
 from tests.redis_urls import own_store
 from tests.servers import RedisServer, redis_server
-from ydoc_store import CorruptStore, LeaseTimeout, Position, StoreTooNew, StoreUnavailable
+from ydoc_store import CorruptStore, LeaseTimeout, LogTooNew, Position, StoreUnavailable
 from ydoc_store.redis import RedisStore
 from ydoc_store.redis_keys import Keys
 from ydoc_store.testing.tools import DOC, PATIENCE, Background, append_all, append_leased, begin, updates_of, wait_until
@@ -150,7 +150,7 @@ def test_scripts_that_redis_has_forgotten_are_sent_again(store: RedisStore, clie
 # What should not be there -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("header", [b"", b"nonsense", b"1 2", b"1 1 x a -", b"-1 1 0 a -"])
+@pytest.mark.parametrize("header", [b"", b"nonsense", b"1 2", b"1 1 x a -", b"-1 1 0 a -", b"1 1 0 a - 1 2 3 4"])
 def test_a_log_that_no_store_wrote_is_named_and_can_be_deleted(store: RedisStore, client: Any, header: bytes) -> None:
     begin(store)
     client.lset(store._keys.log(DOC), 0, header)
@@ -162,7 +162,7 @@ def test_a_log_that_no_store_wrote_is_named_and_can_be_deleted(store: RedisStore
         lambda: store.size(DOC),
         lambda: store.lease(DOC, since=None, seconds=30, wait=0),
     ):
-        with pytest.raises(CorruptStore, match=r"not a log.*Delete the document 'board/1'"):
+        with pytest.raises(CorruptStore, match=r"not a log.*delete the log 'board/1'"):
             call()
     begin(store, "healthy")
     assert store.heads([DOC, "healthy"]) == {"healthy": Position(1, 0)}
@@ -191,9 +191,9 @@ def test_a_key_of_another_type_is_named_and_changes_nothing(store: RedisStore, c
 def test_a_log_of_a_newer_version_is_left_alone(store: RedisStore, client: Any) -> None:
     begin(store)
     client.lset(store._keys.log(DOC), 0, b"2 whatever comes next")
-    with pytest.raises(StoreTooNew, match="Upgrade rxcrdt"):
+    with pytest.raises(LogTooNew, match="Upgrade rxcrdt"):
         store.load(DOC)
-    with pytest.raises(StoreTooNew):
+    with pytest.raises(LogTooNew):
         store.lease(DOC, since=None, seconds=30, wait=0)
     assert client.lindex(store._keys.log(DOC), 0) == b"2 whatever comes next"
 
