@@ -11,6 +11,7 @@ __all__ = ["RxcrdtConfig"]
 class RxcrdtConfig(AppConfig):
     name = "rxcrdt"
     verbose_name = "rxcrdt"
+    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         from rxcrdt import checks, tracking

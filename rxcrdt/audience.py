@@ -43,7 +43,7 @@ class Audience:
 
     def tell(self, replica: Replica, update: bytes) -> None:
         """``update`` brought the replica to where it is."""
-        self.position, self._state = replica.position, replica.state()
+        self.pass_over(replica)
         for listener in tuple(self._listeners):
             try:
                 listener.deliver(replica.position, update)
@@ -52,9 +52,13 @@ class Audience:
             except Exception:
                 logger.exception("%s could not be delivered to %r, which has a gap now.", self.name, listener)
 
+    def pass_over(self, replica: Replica) -> None:
+        """The replica is further, and there is nothing to say about it."""
+        self.position, self._state = replica.position, replica.state()
+
     def bring_to(self, replica: Replica) -> None:
         """The replica was loaded anew: all that was not told yet goes out as one update, a new lineage too."""
         before, state = self.position, self._state
-        self.position, self._state = replica.position, replica.state()
+        self.pass_over(replica)
         if before is not None and before != replica.position:
             self.tell(replica, replica.lacking(state))

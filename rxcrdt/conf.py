@@ -31,6 +31,8 @@ class Settings:
     poll_seconds: float = 5.0
     reconcile_seconds: float = 60.0
     lease_seconds: float = 10.0
+    retention_seconds: float = 7 * 24 * 3600.0
+    evict_text: bool = False
     retry_seconds: float = 1.0
     documents_in_memory: int = 100
     max_message_bytes: int = 1024 * 1024

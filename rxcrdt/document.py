@@ -2,49 +2,39 @@
 
 Who may do what at once:
 
-- ``_writing`` is held by the one thread of this process that changes the document: it takes the log's lease
-  (which keeps other processes out), catches up, reads the rows, appends. As rows are read after catching up and
-  under the lease, a slow writer can never put back old values.
-- ``_lock`` guards the replica for moments: an answer to a client, an entry going in. Never held while the
+- ``_writing`` is held by the one thread of this process that changes the document, through ``writer``: it takes the
+  log's lease (which keeps other processes out), catches up, reads the rows, appends. As rows are read after catching
+  up and under the lease, a slow writer can never put back old values.
+- The mirror's lock guards the replica for moments: an answer to a client, an entry going in. Never held while the
   database is read or a lease is waited for. Own writes hold it from the first change of the Yjs document until the
   log has the entry: a document that holds what is not in the log answers nobody.
 - Whatever goes wrong in between, the replica is dropped and loaded again: what pycrdt produced cannot be taken back.
+- A log that cannot be read is put aside, and the document projected again: the database has everything.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 
-from django.db import router
-
-from rxcrdt import conf, layout, relay
+from rxcrdt import conf, folding, retention, tombstones, workers
 from rxcrdt.anchors import Anchor
-from rxcrdt.appending import Compaction, append_once, compact
-from rxcrdt.audience import Audience, Listener
+from rxcrdt.audience import Listener
 from rxcrdt.changes import Changes
-from rxcrdt.current import read_changed, read_whole
-from rxcrdt.exceptions import DocumentGone
-from rxcrdt.keys import Node
-from rxcrdt.layers import Plan, plan
-from rxcrdt.lineage import new_epoch
+from rxcrdt.exceptions import CorruptDocument, DocumentGone
+from rxcrdt.layers import Plan
+from rxcrdt.mirror import Mirror
 from rxcrdt.names import LogName
-from rxcrdt.projection import Forest, node_row_key
 from rxcrdt.replica import Replica
-from rxcrdt.tables import Content, Tables
+from rxcrdt.tables import Content
 from rxcrdt.values import Json
-from ydoc_store import Entry, HeadMoved, Lease, LeaseLost, Position, PositionLost, StoreUnavailable
+from rxcrdt.writer import Writer
+from ydoc_store import CorruptStore, Entry, Position, PositionLost
 
 __all__ = ["Document"]
-
-logger = logging.getLogger("rxcrdt.documents")
-
-TRIES = 4
-BUILD_LEASES = 6  # a whole document takes longer than a flush
 
 
 class Document:
@@ -55,25 +45,21 @@ class Document:
         self.name = name
         self.log = str(log)
         self._value = value
+        self._mirror = Mirror(anchor, name, self.log)
+        self._writer = Writer(anchor, name, value, self.log, self._mirror)
         self._writing = threading.Lock()
-        self._lock = threading.RLock()
-        self._replica: Replica | None = None
-        self._audience = Audience(name)
         self._waiting: deque[tuple[str, Changes]] = deque()  # of itself safe for threads
         self._incoming: list[Entry] = []
         self._behind = False
-        self._lease_is_held = False
-        self._compaction = Compaction(self.log)
 
     @property
     def plan(self) -> Plan:
-        return plan(self.anchor)
+        return self._mirror.plan
 
     @property
     def position(self) -> Position | None:
         """The head of the log, as far as this process knows; None before the document was loaded."""
-        with self._lock:
-            return self._audience.position
+        return self._mirror.position
 
     @property
     def idle(self) -> bool:
@@ -88,12 +74,10 @@ class Document:
     # For rooms
 
     def subscribe(self, listener: Listener) -> None:
-        with self._lock:
-            self._audience.add(listener)
+        self._mirror.subscribe(listener)
 
     def unsubscribe(self, listener: Listener) -> None:
-        with self._lock:
-            self._audience.remove(listener)
+        self._mirror.unsubscribe(listener)
 
     def answer(self, state_vector: bytes, enroll: Callable[[bytes], None]) -> None:
         """Calls ``enroll`` with what a client of ``state_vector`` lacks, while no entry can come in between."""
@@ -108,15 +92,35 @@ class Document:
     def _loaded(self) -> Iterator[Replica]:
         """The replica, under the lock. Loaded first if a failed write dropped it."""
         while True:
-            with self._lock:
-                if self._replica is not None:
-                    yield self._replica
+            with self._mirror.lock:
+                if self._mirror.replica is not None:
+                    yield self._mirror.replica
                     return
             self.ensure()
 
+    def ensure(self) -> None:
+        """Loads the document, or builds it if the store has none. DocumentGone if there is no such row."""
+        with self._exclusive():
+            if self._exists():
+                return
+            self._mirror.load()
+            if not self._exists():
+                self._writer.compare(self._writer.alias())
+            if not self._exists():
+                raise self._gone()
+
+    def _exists(self) -> bool:
+        replica = self._mirror.replica
+        return replica is not None and replica.root is not None
+
+    def _gone(self) -> DocumentGone:
+        return DocumentGone(f"There is no {self.anchor.get_name()} with {self.anchor.lookup_field} {self._value!r}.")
+
+    # What other processes wrote
+
     def receive(self, entries: Sequence[Entry]) -> None:
         """Takes entries that another process wrote. Old ones are ignored, what lies in between is read from the log."""
-        with self._lock:
+        with self._mirror.lock:
             self._incoming.extend(entries)
         self.catch_up()
 
@@ -129,81 +133,36 @@ class Document:
                 self._take_incoming()
             finally:
                 self._writing.release()
+        self._answer_nudge()
 
     def _take_incoming(self) -> None:
-        with self._lock:
+        with self._mirror.lock:
             entries, self._incoming = sorted(self._incoming, key=lambda entry: entry.position), []
-            replica = self._replica
-            if replica is None:
-                if self._audience:
-                    self._reload()  # a write failed, and dropped it
-                return
+            replica = self._mirror.replica
+        if replica is None:
+            if self._mirror.watched:
+                self._load_again()  # a write failed, and dropped it
+            return
+        try:
             for entry in entries:
                 if entry.position == Position(replica.position.epoch, replica.position.sequence + 1):
-                    self._take(replica, (entry,))
-            position = replica.position
-            if entries and entries[-1].position <= position:
-                return
-        self._follow(position)
+                    self._mirror.take((entry,))
+            if not entries or entries[-1].position > replica.position:
+                self._mirror.take(conf.store().since(self.log, replica.position))
+        except (PositionLost, CorruptDocument, CorruptStore):
+            self._load_again()
 
-    def _follow(self, position: Position) -> None:
-        try:
-            missed = conf.store().since(self.log, position)
-        except PositionLost:
-            self._reload()
-            if self._replica is None and self._audience:
-                self._compare(self._alias())
-            return
-        with self._lock:
-            if self._replica is not None:
-                self._take(self._replica, missed)
+    def _load_again(self) -> None:
+        self._mirror.load()
+        if self._mirror.replica is None and self._mirror.watched:
+            self._writer.compare(self._writer.alias())
 
-    # Loading
-
-    def ensure(self) -> None:
-        """Loads the document, or builds it if the store has none. DocumentGone if there is no such row."""
-        with self._exclusive():
-            if self._replica is not None and self._replica.root is not None:
-                return
-            self._reload()
-            if self._replica is None or self._replica.root is None:
-                self._compare(self._alias())
-            if self._replica is None or self._replica.root is None:
-                raise DocumentGone(
-                    f"There is no {self.anchor.get_name()} with {self.anchor.lookup_field} {self._value!r}."
-                )
-
-    def _alias(self) -> str:
-        """Where the rows are written: a replica may not have yet what the log has."""
-        queryset = self.anchor.base_queryset()
-        return getattr(queryset, "_db", None) or router.db_for_write(queryset.model)
-
-    def _reload(self) -> None:
-        log = conf.store().load(self.log)
-        if log is None:
-            self._drop()
-        else:
-            self._put(Replica(self.plan, log))
-
-    def _put(self, replica: Replica) -> None:
-        """Takes a replica that was loaded or built; listeners get what they lack in one update."""
-        with self._lock:
-            self._replica = replica
-            self._compaction.restart()
-            self._audience.bring_to(replica)
-
-    def _take(self, replica: Replica, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            try:
-                replica.apply((entry,))
-            except BaseException:
-                self._drop()
-                raise
-            self._audience.tell(replica, entry.update)
-
-    def _drop(self) -> None:
-        with self._lock:
-            self._replica = None
+    def _answer_nudge(self) -> None:
+        """Processes of another version have saved something: what that means for this document, only the database
+        knows. See ``rxcrdt.deploys``."""
+        if self._mirror.nudged and self._mirror.watched:
+            self._mirror.nudged = False
+            workers.in_background(f"{self.log} is compared with the database at RECONCILE_SECONDS.", self.reconcile)
 
     # Writing
 
@@ -213,6 +172,8 @@ class Document:
             yield
         if self._behind:
             self.catch_up()
+        self._answer_nudge()
+        self._fold_if_due()
 
     def flush(self, using: str, changes: Changes) -> None:
         """Brings the document up to date with ``changes``, which are committed in the database ``using``.
@@ -229,7 +190,8 @@ class Document:
             taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
             try:
                 for alias in dict.fromkeys(alias for alias, _ in taken):
-                    self._update(alias, Changes.together(part for other, part in taken if other == alias))
+                    changes = Changes.together(part for other, part in taken if other == alias)
+                    self._writer.update(alias, changes)
             except BaseException:
                 self._waiting.extendleft(reversed(taken))
                 raise
@@ -238,151 +200,49 @@ class Document:
         """Compares the whole document with the database and mends what differs. True if anything did."""
         with self._exclusive():
             before = self.position
-            self._compare(using or self._alias())
+            self._writer.compare(using or self._writer.alias())
             return before != self.position
 
-    @contextmanager
-    def _leased(self, *, times: int = 1) -> Iterator[Lease]:
-        """The log's lease, this process caught up; given back if no append took it along."""
-        seconds = conf.settings().lease_seconds
-        since = self._replica.position if self._replica else None
-        lease = conf.store().lease(self.log, since=since, seconds=seconds * times, wait=seconds)
-        self._lease_is_held = True
-        try:
-            if lease.log is not None:
-                self._put(Replica(self.plan, lease.log))
-            with self._lock:
-                if self._replica is not None:
-                    self._take(self._replica, lease.missed)
-            yield lease
-        finally:
-            if self._lease_is_held:
-                self._release(lease)
-
-    def _release(self, lease: Lease) -> None:
-        try:
-            conf.store().release(self.log, lease.token)
-        except StoreUnavailable as error:
-            logger.warning("The lease of %s could not be given back, and runs out by itself: %s", self.name, error)
-
-    def _again(self, write: Callable[[], None]) -> None:
-        """Once more where the log moved although we held its lease: it expired, or the log is gone."""
-        for _ in range(TRIES):
-            try:
-                write()
-                return
-            except (HeadMoved, LeaseLost, PositionLost) as error:
-                self._drop()
-                logger.info("%s was written by somebody else meanwhile, and is read again: %s", self.name, error)
-        write()
-
-    def _update(self, using: str, changes: Changes) -> None:
-        def write() -> None:
-            with self._leased() as lease:
-                replica = self._replica
-                if replica is not None and replica.root is not None:
-                    self._refresh(lease, replica, replica.root, using, changes)
-                elif replica is not None or self.position is not None:
-                    self._project(lease, using)
-                # Without a log, and nobody here who has seen one: whoever builds it will read what was saved.
-
-        self._again(write)
-
-    def _refresh(self, lease: Lease, replica: Replica, root: Node, using: str, changes: Changes) -> None:
-        """The incremental way: reads what changed. Rows that come in are announced to the index, and read again after
-        that: a save in between found nobody to tell."""
-        with self._lock:
-            tables = replica.tables
-        announced = {link.child for link in changes.links if link.child and not tables.shows(link.child)}
-        if announced:
-            conf.store().add_rows(self.log, announced)
-        while True:
-            refresh = read_changed(self.plan, self.name, tables, root, using, changes)
-            coming = {node_row_key(self.plan, node) for node in refresh.fresh}
-            coming.update(*refresh.forest.sources.values())
-            coming = {row for row in coming - announced if not tables.shows(row)}
-            if not coming:
-                break
-            conf.store().add_rows(self.log, coming)
-            announced |= coming
-        with self._dropping():
-            refresh.merge()
-            self._append(lease, replica, None if refresh.gone else root)
-
-    def _compare(self, using: str) -> None:
-        def write() -> None:
-            with self._leased(times=BUILD_LEASES) as lease:
-                self._project(lease, using)
-
-        self._again(write)
-
-    def _project(self, lease: Lease, using: str) -> None:
-        """The whole way: projects everything. Rows are announced to the index, then read once more: a save in between
-        found nobody to tell. Builds the log if there is none."""
-        indexed = conf.store().rows(self.log)
-        while True:
-            root, forest = read_whole(self.anchor, self.name, self._value, using)
-            rows = forest.rows(self.plan)
-            if rows <= indexed:
-                break
-            conf.store().add_rows(self.log, rows - indexed)
-            indexed |= rows
-        replica = self._replica
-        if replica is None:
-            if root is not None:
-                self._begin(lease, root, forest, rows)
-            return
-        with self._dropping():
-            with self._lock:
-                tables = replica.tables
-            tables.replace(forest, root)
-            if indexed - rows:
-                conf.store().remove_rows(self.log, indexed - rows)
-            self._append(lease, replica, root)
+    def rebuild(self) -> None:
+        """Projects the document from the database into a new lineage, whatever its log says; those who have it open get
+        that as one update. DocumentGone if there is no such row: a log that there is becomes an empty document then."""
+        with self._exclusive():
+            self._writer.compare(self._writer.alias(), anew=True)
+            if not self._exists():
+                raise self._gone()
 
     def discard(self) -> None:
         """Deletes the log: the next one to open the document builds it anew."""
         with self._exclusive():
             conf.store().delete(self.log)
-            self._drop()
+            self._mirror.drop()
 
-    # Into the log
+    # Keeping the log small
 
-    def _begin(self, lease: Lease, root: Node, forest: Forest, rows: set[str]) -> None:
-        """A new lineage: the database's content in an empty document, under an id that nobody has seen."""
-        epoch = new_epoch(self.position.epoch if self.position else 0)
-        tables = Tables(self.plan, {})
-        tables.replace(forest, root)
-        doc = layout.new_doc(epoch)
-        layout.write(doc, tables.patches(), layout.describe(self.plan, self.name, root))
-        snapshot = doc.get_update()
-        conf.store().begin(self.log, epoch=epoch, snapshot=snapshot, rows=rows, lease=lease.token)
-        self._reload()
-
-    @contextmanager
-    def _dropping(self) -> Iterator[None]:
-        """From the first change on: if the log does not get it, nobody may see it."""
-        try:
-            yield
-        except BaseException:
-            self._drop()
-            raise
-
-    def _append(self, lease: Lease, replica: Replica, root: Node | None) -> None:
-        patches = replica.tables.patches()
-        meta = layout.describe(self.plan, self.name, root)
-        with self._lock, self._dropping():
-            update = replica.write(patches, meta)
-            if update is None:
-                replica.appended(replica.position)
+    def _fold_if_due(self) -> None:
+        """In the background: it takes as long as loading the document."""
+        with self._mirror.lock:
+            replica = self._mirror.replica
+            if replica is None or not folding.is_due(replica):
                 return
-            position = append_once(self.log, update, expect=replica.position, lease=lease)
-            self._lease_is_held = False
-            replica.appended(position)
-            self._audience.tell(replica, update)
-        relay.publish(self.log, Entry(position=position, update=update))
-        self._compaction.appended(self.plan, update)
+            replica.folded(replica.snapshot_bytes)
+        workers.in_background(f"The log {self.log} could not be folded, and will be later.", self.compact)
 
     def compact(self) -> None:
-        """Folds the log into its snapshot."""
-        compact(self.plan, self.log)
+        """Folds the log into its snapshot, and collapses it to a new lineage where tombstones outweigh the content.
+
+        A new lineage is never begun under somebody who may write: what he typed meanwhile would be in the old one.
+        Nobody knows which of all rooms' sockets those are, so a document with anything writable is collapsed when
+        nobody has it open.
+        """
+        try:
+            share = folding.fold(self.plan, self.log)
+        except (CorruptStore, CorruptDocument) as error:
+            self._mirror.put_aside(error)
+            return
+        if share is not None and share > tombstones.OUTWEIGH and not self._may_be_written():
+            self.rebuild()
+
+    def _may_be_written(self) -> bool:
+        writable = any(layer.write or layer.text for layer in self.anchor.layers.values())
+        return writable and (self._mirror.watched or retention.is_in_use(self.log))

@@ -3,6 +3,7 @@
 RxcrdtError
 ├── ConfigurationError      a setting, an anchor or a serializer that cannot work; seen at start-up
 │   └── UnknownAnchor       no anchor of that name is registered
+├── CorruptDocument         a log holds what cannot be read; names the part of it
 ├── DocumentGone            the anchor's row does not exist, or has left its queryset
 ├── ProjectionError         a serializer could not be turned into a document; names the layer and the field
 │   └── NoRequestUser       a field of a shared document asked for the request's user
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 __all__ = [
     "ConfigurationError",
+    "CorruptDocument",
     "DocumentGone",
     "MessageTooLarge",
     "NoRequestUser",
@@ -40,6 +42,10 @@ class ConfigurationError(RxcrdtError):
 
 class UnknownAnchor(ConfigurationError):
     """No anchor of that name is registered."""
+
+
+class CorruptDocument(RxcrdtError):
+    """A log holds what is no document of ours: bytes that the engine refuses, or the layout of a newer version."""
 
 
 class DocumentGone(RxcrdtError):

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 
-from rxcrdt import conf, documents
+from rxcrdt import conf, deploys, documents
 from rxcrdt.backlog import backlog
 from rxcrdt.changes import Changes
 from rxcrdt.document import Document
+from rxcrdt.panics import LEAVING
+from ydoc_store import StoreError
 
 __all__ = ["attempt", "flush", "route"]
 
 logger = logging.getLogger("rxcrdt.flushing")
-
-# pycrdt's PanicException is a BaseException; these are the ones that are meant to end a thread.
-LEAVING = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
 
 
 def flush(using: str, changes: Changes) -> None:
@@ -37,7 +35,9 @@ def flush(using: str, changes: Changes) -> None:
         return
     for log, part in parts.items():
         document = documents.get_by_log(log)
-        if document is not None:
+        if document is None:
+            _nudge(log)
+        else:
             _flush_one(document, using, part)
 
 
@@ -56,6 +56,15 @@ def route(changes: Changes) -> dict[str, Changes]:
         for log in found.get(link.owner, ()):
             parts[log].links.add(link)
     return parts
+
+
+def _nudge(log: str) -> None:
+    """The log is none that this code writes. Whoever has it open compares with the database every
+    ``RECONCILE_SECONDS`` anyway, so that a nudge that fails is not tried again."""
+    try:
+        deploys.nudge(log)
+    except StoreError as error:
+        logger.warning("%s, a log of other code, could not be nudged: %s", log, error)
 
 
 def _flush_one(document: Document, using: str, changes: Changes) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 
 from pycrdt import write_var_uint
 
-__all__ = ["FIRST_TRUTH_ID", "kill_set", "new_epoch", "older_lineages", "read_state_vector"]
+__all__ = ["FIRST_TRUTH_ID", "clock_id", "kill_set", "older_lineages", "read_state_vector"]
 
 FIRST_TRUTH_ID = 2**32  # clients' own ids lie below; the larger id wins where two write one register
 
 
-def new_epoch(after: int = 0) -> int:
-    """An epoch for a new lineage: about a thousand a second since 1970, above 2**32 and above ``after``."""
+def clock_id(after: int = 0) -> int:
+    """A truth id by the clock: about a thousand a second since 1970, above 2**32 and above ``after``."""
     return max(FIRST_TRUTH_ID + time.time_ns() * 1024 // 10**9, after + 1)
 
 

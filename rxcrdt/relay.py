@@ -21,9 +21,9 @@ from rxcrdt.awareness import Entry as AwarenessEntry
 from rxcrdt.awareness import Owner, encode_entries
 from rxcrdt.layer_link import LayerLink, Subscriber
 from rxcrdt.processes import PerProcess, process_id
-from ydoc_store import Entry
+from ydoc_store import Entry, Position
 
-__all__ = ["Subscriber", "ask_awareness", "flush", "join", "leave", "publish", "publish_awareness"]
+__all__ = ["Subscriber", "ask_awareness", "flush", "join", "leave", "publish", "publish_awareness", "publish_lineage"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,11 @@ def publish(topic: str, entry: Entry) -> None:
     if len(entry.update) <= MAX_UPDATE_BYTES:
         message["update"] = entry.update
     _send(topic, "entry", message)
+
+
+def publish_lineage(topic: str, position: Position) -> None:
+    """Tells the other processes that the log was begun anew at ``position``: they load it."""
+    _send(topic, "entry", {"epoch": position.epoch, "sequence": position.sequence})
 
 
 def publish_awareness(topic: str, owner: Owner, entries: Sequence[AwarenessEntry]) -> None:

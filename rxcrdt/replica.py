@@ -8,9 +8,11 @@ from typing import Any
 from pycrdt import Doc, Map, merge_updates
 
 from rxcrdt import layout
+from rxcrdt.exceptions import CorruptDocument
 from rxcrdt.keys import Node
-from rxcrdt.layers import Plan
+from rxcrdt.layers import LAYOUT, Plan
 from rxcrdt.lineage import kill_set, older_lineages, read_state_vector
+from rxcrdt.panics import LEAVING
 from rxcrdt.tables import Content, Patch, Tables
 from rxcrdt.values import Json
 from ydoc_store import Entry, Log, Position
@@ -18,19 +20,29 @@ from ydoc_store import Entry, Log, Position
 __all__ = ["Replica"]
 
 EMPTY_STATE = b"\x00"
+ENTRY_COST = 300  # an entry loads as slowly as so many bytes of a snapshot (measured: 15 µs, and 50 ns a byte)
 
 
 class Replica:
-    """Only holds what is in the log, but between ``write`` and ``appended``. Not locked: its owner does that."""
+    """Only holds what is in the log, but between ``write`` and ``appended``. Not locked: its owner does that.
+
+    ``snapshot_bytes`` and ``weight`` say when the log is worth folding: ``weight`` is what its entries add to the
+    cost of loading it, as bytes of a snapshot.
+
+    Whatever takes bytes out of the log raises CorruptDocument for those that cannot be read.
+    """
 
     def __init__(self, plan: Plan, log: Log):
         self.plan = plan
         self.position = Position(log.epoch, log.at)
         self.doc: Doc[Any] = layout.new_doc(log.epoch)
+        self.snapshot_bytes = len(log.snapshot)
+        self.weight = 0
         self._tables: Tables | None = None
         self._encoded: bytes | None = None
-        self.doc.apply_update(log.snapshot)
+        self._apply(log.snapshot, "the snapshot")
         self.root: Node | None = layout.root_node(self.doc)
+        self._check_layout()
         self.apply(log.entries)
 
     @property
@@ -50,12 +62,35 @@ class Replica:
         for entry in entries:
             if entry.position != Position(self.position.epoch, self.position.sequence + 1):
                 raise ValueError(f"the entry {entry.position} does not follow {self.position}")
-            if self._tables is None:
-                self.doc.apply_update(entry.update)
-            else:
-                self._apply_to_tables(self._tables, entry.update)
-            self.position = entry.position
+            self._apply(entry.update, f"the entry {entry.position.sequence}")
+            self._moved(entry.position, entry.update)
         self._changed()
+
+    def _apply(self, update: bytes, what: str) -> None:
+        try:
+            if self._tables is None:
+                self.doc.apply_update(update)
+            else:
+                self._apply_to_tables(self._tables, update)
+        except (*LEAVING, MemoryError):
+            raise
+        except BaseException as error:
+            raise CorruptDocument(
+                f"{what} of the lineage {self.position.epoch}, {len(update)} bytes, is no update that the engine can "
+                f"read: {type(error).__name__}: {error}"
+            ) from error
+
+    def _check_layout(self) -> None:
+        """A document without a layout is one that nobody wrote to yet."""
+        version = layout.read_root(self.doc, layout.META).get("layout", LAYOUT)
+        if version != LAYOUT:
+            raise CorruptDocument(
+                f"the snapshot has layout {version!r}, and this version of rxcrdt reads {LAYOUT}: a newer one wrote it"
+            )
+
+    def _moved(self, position: Position, update: bytes) -> None:
+        self.position = position
+        self.weight += ENTRY_COST + len(update)
 
     def _changed(self) -> None:
         self._encoded = None
@@ -85,12 +120,20 @@ class Replica:
         """
         return layout.write(self.doc, patches, meta)
 
-    def appended(self, position: Position) -> None:
-        if position != self.position:
-            self.position = position
-            self._changed()
+    def appended(self, position: Position, update: bytes) -> None:
+        """The log has at ``position`` what ``write`` returned."""
+        self._moved(position, update)
+        self._changed()
+        self.unchanged()
+
+    def unchanged(self) -> None:
+        """``write`` found nothing to change."""
         if self._tables is not None:
             self._tables.settle()
+
+    def folded(self, snapshot_bytes: int) -> None:
+        """The log's entries are part of its snapshot now, or are about to be."""
+        self.snapshot_bytes, self.weight = snapshot_bytes, 0
 
     def content(self) -> tuple[Content, dict[str, Json]]:
         """All tables, and what the document says of itself: what ``denormalize`` takes."""

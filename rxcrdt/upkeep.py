@@ -3,7 +3,7 @@
 It is what makes a room right again after anything that was missed: the channel layer may carry nothing (rooms
 compare their position with the store's head every ``POLL_SECONDS``, or as often as the store finds natural),
 and a process may have died between a commit and its entry (every ``RECONCILE_SECONDS`` a document is compared
-with the database in full).
+with the database in full). It also tells the store whose logs are in use, and evicts what nobody uses (``retention``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from rxcrdt import conf
+from rxcrdt import conf, retention, workers
 from rxcrdt.outages import Outage
 from rxcrdt.processes import PerProcess
 from ydoc_store import Position
@@ -26,6 +26,7 @@ __all__ = ["Kept", "Upkeep", "upkeep"]
 logger = logging.getLogger(__name__)
 
 AWARENESS_SECONDS: Final = 10.0
+FIRST_SWEEP_SECONDS: Final = 600.0
 
 
 class Kept(Protocol):
@@ -61,7 +62,8 @@ class Upkeep:
         self._thread: threading.Thread | None = None
         self._ended = False
         self._pulse: object = None
-        self._heads_at = self._awareness_at = 0.0
+        self._heads_at = self._awareness_at = self._touch_at = 0.0
+        self._sweep_at = time.monotonic() + random.uniform(0, FIRST_SWEEP_SECONDS)  # noqa: S311
         meaning = "Rooms learn nothing of other processes' changes unless the channel layer tells them."
         self._outage = Outage(logger, "Polling the document store", meaning)
 
@@ -69,7 +71,7 @@ class Upkeep:
         """From now on ``room`` is kept up; it is reconciled first of all."""
         with self._changed:
             self._rooms[id(room)] = _Care(room, 0.0)
-            self._heads_at = 0.0
+            self._heads_at = self._touch_at = 0.0
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="rxcrdt-upkeep", daemon=True)
                 self._thread.start()
@@ -118,6 +120,7 @@ class Upkeep:
             if care.reconcile_at <= now:
                 self._reconcile(care)
         try:
+            self._touch(cares, now)
             self._poll(cares, now)
             self._outage.worked()
         except Exception as error:  # noqa: BLE001 - said by the outage
@@ -126,6 +129,9 @@ class Upkeep:
             self._awareness_at = now + AWARENESS_SECONDS
             for care in cares:
                 care.room.expire_awareness()
+        if now >= self._sweep_at:
+            self._sweep_at = now + retention.SWEEP_SECONDS
+            workers.in_background("Unused documents could not be evicted; it is tried again later.", retention.sweep)
 
     def _reconcile(self, care: _Care) -> None:
         care.reconcile_at = float("inf")
@@ -136,6 +142,11 @@ class Upkeep:
             care.reconcile_at = time.monotonic() + seconds
 
         care.room.reconcile(done)
+
+    def _touch(self, cares: list[_Care], now: float) -> None:
+        if now >= self._touch_at:
+            conf.store().touch([care.room.log for care in cares])
+            self._touch_at = now + retention.TOUCH_SECONDS
 
     def _poll(self, cares: list[_Care], now: float) -> None:
         store = conf.store()

@@ -7,7 +7,7 @@ import pytest
 from rxcrdt import conf, documents, layout
 from rxcrdt.denormalize import denormalize
 from rxcrdt.layers import plan
-from rxcrdt.lineage import FIRST_TRUTH_ID, new_epoch
+from rxcrdt.lineage import FIRST_TRUTH_ID, clock_id
 from rxcrdt.snapshots import compare, snapshot
 from rxcrdt.tables import Tables
 from tests.oracle.following import Follower
@@ -89,10 +89,10 @@ def test_a_lagging_client_of_the_same_lineage_gets_no_more_than_it_lacks(library
 
 
 def test_epochs_grow_and_lie_above_every_id_of_a_client() -> None:
-    first = new_epoch()
+    first = clock_id()
     assert first > FIRST_TRUTH_ID
-    assert new_epoch(first + 10**6) == first + 10**6 + 1
-    assert new_epoch() < 2**53, "JavaScript reads it exactly"
+    assert clock_id(first + 10**6) == first + 10**6 + 1
+    assert clock_id() < 2**53, "JavaScript reads it exactly"
 
 
 def test_folding_the_log_into_its_snapshot_changes_nothing_for_anybody(library: Library) -> None:

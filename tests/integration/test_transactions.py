@@ -132,6 +132,7 @@ async def test_and_one_message(tmp_path: Path, redis_url: str) -> None:
         for number in range(50):
             await Book.objects.acreate(shelf=shelf, title=str(number))
         follower = await sync_to_async(Follower)(f"library/{library.pk}")
+        await sync_to_async(relay.flush)(10)  # that the document was built is a message of its own
         layer = get_channel_layer()
         channel = await layer.new_channel("listener")
         await layer.group_add(group_name(follower.document.log), channel)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Map, merge_updates
 
-from rxcrdt.lineage import FIRST_TRUTH_ID, kill_set, new_epoch, older_lineages, read_state_vector
+from rxcrdt.lineage import FIRST_TRUTH_ID, kill_set, clock_id, older_lineages, read_state_vector
 
 OLD, NEW, CLIENT = FIRST_TRUTH_ID + 1, FIRST_TRUTH_ID + 2, 77
 
@@ -53,9 +53,9 @@ def test_one_update_ends_several() -> None:
 
 
 def test_an_epoch_is_larger_than_the_last_one_and_than_any_clients_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = new_epoch()
+    now = clock_id()
     assert FIRST_TRUTH_ID < now < 2**53
-    assert new_epoch(now) > now
+    assert clock_id(now) > now
     monkeypatch.setattr("rxcrdt.lineage.time.time_ns", lambda: 0)
-    assert new_epoch() >= FIRST_TRUTH_ID, "a clock that was set back to 1970"
-    assert new_epoch(now) == now + 1
+    assert clock_id() >= FIRST_TRUTH_ID, "a clock that was set back to 1970"
+    assert clock_id(now) == now + 1

@@ -1,0 +1,89 @@
+"""How long a log is kept that nobody has open: it can be built again, from the database.
+
+Rooms *touch* their logs, so the store knows when somebody last had one open. A save is no use: documents that
+nobody looks at would otherwise be kept up to date for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from rxcrdt import conf
+from rxcrdt.names import LogName
+from rxcrdt.registry import registry
+from ydoc_store import LeaseTimeout, StoreError
+
+__all__ = ["IN_USE_SECONDS", "SWEEP_SECONDS", "TOUCH_SECONDS", "evict", "is_in_use", "may_be_evicted", "sweep"]
+
+logger = logging.getLogger("rxcrdt.documents")
+
+TOUCH_SECONDS = 60.0  # how often rooms say that they are there
+IN_USE_SECONDS = 3 * TOUCH_SECONDS
+SWEEP_SECONDS = 3600.0
+TURN = "rxcrdt#sweep"
+
+
+def is_in_use(log: str) -> bool:
+    """Whether any process has a room for this log, or had one until a moment ago."""
+    return _is_used(log, within=IN_USE_SECONDS)
+
+
+def _is_used(log: str, *, within: float) -> bool:
+    usage = conf.store().usage([log]).get(log)
+    return usage is not None and time.time() - usage.used < within
+
+
+def may_be_evicted(log: LogName) -> bool:
+    """Whether the database can give back all that is in the log. What people type into a text field is there only once
+    it is saved, and letters typed offline into a lineage that ended are lost: ``RXCRDT["EVICT_TEXT"]`` accepts that."""
+    name = log.document.partition("/")[0]
+    if conf.settings().evict_text or name not in registry:
+        return True
+    return not any(layer.text for layer in registry.get(name).layers.values())
+
+
+def evict(log: LogName, *, unused_for: float) -> bool:
+    """Deletes the log if nobody had it open for so many seconds; whether it did. Raises as the store does.
+
+    Under the lease, so that nobody is writing. Somebody may open it at this very moment: he finds his log gone at the
+    next poll, as after any loss, and gets the new one as one update.
+    """
+    store, name = conf.store(), str(log)
+    if not may_be_evicted(log):
+        return False
+    try:
+        lease = store.lease(name, since=store.head(name), seconds=conf.settings().lease_seconds, wait=0)
+    except LeaseTimeout:
+        return False
+    try:
+        if _is_used(name, within=unused_for):
+            return False
+        store.delete(name)
+        return True
+    finally:
+        store.release(name, lease.token)
+
+
+def sweep() -> int:
+    """Evicts what nobody had open for ``RXCRDT["RETENTION_SECONDS"]``, of all tenants and versions; how many that were.
+
+    One process an hour does so: the turn is a lease that is kept. What fails is logged, and comes next time.
+    """
+    store, seconds = conf.store(), conf.settings().retention_seconds
+    try:
+        store.lease(TURN, since=None, seconds=0.9 * SWEEP_SECONDS, wait=0)
+    except LeaseTimeout:
+        return 0
+    evicted = 0
+    for name in tuple(store.unused(seconds)):
+        log = LogName.parse(name)
+        if str(log) != name:
+            continue  # somebody else's, who uses the same store
+        try:
+            evicted += evict(log, unused_for=seconds)
+        except StoreError as error:
+            logger.warning("%s could not be evicted, and will be later: %s", name, error)
+    if evicted:
+        logger.info("%d documents that nobody had open for %g s were evicted.", evicted, seconds)
+    return evicted
