@@ -22,7 +22,7 @@ def quarantined(name: str, milliseconds: int | str) -> str:
 
 def split(name: str) -> tuple[str, str] | None:
     """The moment and the former name of a log in quarantine; None for any other."""
-    found = _QUARANTINED.fullmatch(name)
+    found = name.startswith("quarantine:") and _QUARANTINED.fullmatch(name)
     return (found[1], found[2]) if found else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import count
@@ -31,6 +32,7 @@ T = TypeVar("T")
 
 _KEYS_A_PAGE = 1000
 _LOGS_A_CALL = 500
+_NAMES_REMEMBERED = 10_000
 
 
 class RedisStore(DocStore):
@@ -51,6 +53,7 @@ class RedisStore(DocStore):
         self._client = Client(options)
         self._rows = Rows(self._client, self._keys)
         self._leases = Leases(self._client, self._keys)
+        self._written = _EverySecond()
 
     # Reading ------------------------------------------------------------------------------------------------
 
@@ -144,7 +147,8 @@ class RedisStore(DocStore):
     def _append(
         self, name: str, expect: Position, released: str, announced: int, update: bytes, rows: list[bytes]
     ) -> Any:
-        arguments: Sequence[Argument] = (expect.epoch, expect.sequence, released, announced, update, *rows)
+        written = int(self._written.is_due(name))
+        arguments: Sequence[Argument] = (expect.epoch, expect.sequence, released, written, announced, update, *rows)
         return self._ask(f"append to {name!r}", Call(scripts.APPEND, self._three(name), arguments), repeat=False)
 
     def compact(self, name: str, snapshot: bytes, *, at: Position) -> None:
@@ -187,7 +191,7 @@ class RedisStore(DocStore):
     def _usage(self, names: list[str]) -> dict[str, tuple[float, Usage | None]]:
         """For each name what time it is on its server, and its log's usage if that can be read."""
         answers = self._ask_of_many("read the usage of documents", scripts.USAGE, names)
-        found = [(int(now) / 1000, _usage(log)) for now, logs in answers for log in logs]
+        found = [(int(now) / 1000, _usage(times)) for now, logs in answers for times in logs]
         return dict(zip(names, found, strict=True))
 
     def unused(self, seconds: float) -> Iterator[str]:
@@ -322,12 +326,28 @@ class RedisStore(DocStore):
         )
 
 
-def _usage(log: list[bytes]) -> Usage | None:
+def _usage(times: bytes) -> Usage | None:
     """See lua/usage.lua."""
-    if len(log) == 1:
+    if not times:
         return None
-    begun, snapshotted, written, used = (int(moment) / 1000 for moment in log[1].split())
+    begun, snapshotted, written, used = (int(moment) / 1000 for moment in times.split())
     return Usage(begun=begun, snapshotted=snapshotted, written=written, used=used)
+
+
+class _EverySecond:
+    """Says of each name once a second that it is due."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, float] = {}
+
+    def is_due(self, name: str) -> bool:
+        now = time.monotonic()
+        if now < self._next.get(name, 0.0):
+            return False
+        if len(self._next) >= _NAMES_REMEMBERED:
+            self._next.clear()
+        self._next[name] = now + 1
+        return True
 
 
 def _entries(after: Position, updates: list[bytes]) -> tuple[Entry, ...]:

@@ -39,7 +39,7 @@ class Keys:
     def _of(self, name: str, ending: bytes) -> bytes:
         """A log in quarantine stays in its slot: `{doc/board/1}:quarantine:<when>:log`. No two names share a key, as
         what follows the last brace says how often the name had been put there."""
-        moments = []
+        moments: list[str] = []
         while parts := quarantine.split(name):
             moment, name = parts
             moments.append(f":{_QUARANTINE}{moment}")

@@ -15,16 +15,15 @@ local function open_log(key)
   local header = redis.pcall('LINDEX', key, HEADER)
   if not header then return {state = 'none'} end
   if header.err then return {state = 'corrupt'} end
-  local layout, epoch, at, its_run, its_index, times =
-    string.match(header, '^(%d+) (%d+) (%d+) (%S+) (%S+) ([%d ]+)$')
+  local layout, epoch, at, its_run, its_index, times = string.match(header, '^(%d+) (%d+) (%d+) (%S+) (%S+) ()')
   local length = redis.call('LLEN', key)
   if tonumber(layout or string.match(header, '^(%d+) ')) ~= LAYOUT then
     return {state = string.match(header, '^%d+ ') and 'newer' or 'corrupt'}
   end
-  if not layout or #times ~= TIMES or length < ENTRIES then return {state = 'corrupt'} end
+  if not layout or #header - times + 1 ~= TIMES or length < ENTRIES then return {state = 'corrupt'} end
   local state = (its_run == run and its_index == index) and 'ok' or 'restarted'
   at = tonumber(at)
-  return {state = state, key = key, header = header, times = times, epoch = epoch, at = at, head = at + length - ENTRIES}
+  return {state = state, key = key, header = header, epoch = epoch, at = at, head = at + length - ENTRIES}
 end
 
 local function now()
@@ -36,10 +35,10 @@ local function header(epoch, at, times)
   return string.format('%d %s %s %s %s %s', LAYOUT, epoch, at, run, index, times)
 end
 
--- A header, or its times, with one of them written over.
-local function at_time(text, which, moment)
-  local first = #text - TIMES + (which - 1) * TIME
-  return string.sub(text, 1, first) .. moment .. string.sub(text, first + TIME)
+-- A header with one of its times written over.
+local function at_time(header, which, moment)
+  local first = #header - TIMES + (which - 1) * TIME
+  return string.sub(header, 1, first) .. moment .. string.sub(header, first + TIME)
 end
 
 -- The entries after `sequence`.

@@ -14,5 +14,5 @@ for number, expected in ipairs(TYPES) do
 end
 if not moved then return {'none'} end
 local log = open_log(KEYS[LOG_AWAY])
-if log.times then redis.call('LSET', log.key, HEADER, at_time(log.header, USED, now())) end
+if log.header then redis.call('LSET', log.key, HEADER, at_time(log.header, USED, now())) end
 return {'moved'}

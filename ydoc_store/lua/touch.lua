@@ -2,5 +2,5 @@
 local moment = now()
 for _, key in ipairs(KEYS) do
   local log = open_log(key)
-  if log.times then redis.call('LSET', key, HEADER, at_time(log.header, USED, moment)) end
+  if log.header then redis.call('LSET', key, HEADER, at_time(log.header, USED, moment)) end
 end
