@@ -7,25 +7,27 @@ of what is looked at.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
 from rxcrdt import conf, documents
 from rxcrdt.denormalize import denormalize
-from rxcrdt.exceptions import DocumentGone
-from rxcrdt.flushing import LEAVING
+from rxcrdt.exceptions import DocumentGone, RxcrdtError
 from rxcrdt.keys import Node
 from rxcrdt.layers import plan
-from rxcrdt.names import LogName, log_name
+from rxcrdt.logs import not_ours
+from rxcrdt.names import LogName
+from rxcrdt.panics import LEAVING
 from rxcrdt.registry import registry
 from rxcrdt.replica import Replica
 from rxcrdt.snapshots import serialized
 from rxcrdt.tables import Content
 from rxcrdt.values import difference
+from ydoc_store import StoreError, StoreUnavailable
 
-__all__ = ["Finding", "Outcome", "logs", "stored_difference", "verify"]
+__all__ = ["Finding", "Outcome", "sentence", "stored_difference", "verify"]
 
 #: A save may be committed and not be in the log yet. What differs is looked at again after so many seconds each.
 LOOK_AGAIN: Final = (0.1, 0.4)
@@ -50,26 +52,9 @@ class Finding:
     detail: str = ""
 
 
-def logs(name: str | None = None) -> Iterator[LogName]:
-    """The store's logs: all, those of the document ``board/12``, or those of the anchor ``board``.
-
-    Named ones are those of the tenant of this moment. UnknownAnchor if there is no such anchor.
-    """
-    if name is None:
-        yield from map(LogName.parse, conf.store().names())
-        return
-    anchor, _, value = name.partition("/")
-    registry.get(anchor)
-    prefix = str(LogName(conf.namespace(), f"{anchor}/{value}", "")).removesuffix("@")
-    for text in conf.store().names(prefix):
-        log = LogName.parse(text)
-        if not value or log.document == name:
-            yield log
-
-
 def verify(log: LogName, *, fix: bool = False) -> Finding:
     """Compares one log with what its serializer gives now; with ``fix`` projects it again where it differs."""
-    reason = _not_ours(log)
+    reason = not_ours(log)
     if reason:
         return Finding(log=log, outcome=Outcome.NOT_OURS, detail=reason)
     try:
@@ -83,21 +68,15 @@ def verify(log: LogName, *, fix: bool = False) -> Finding:
     except LEAVING:
         raise
     except BaseException as error:  # noqa: BLE001 - pycrdt's panics too: the other documents are still looked at
-        return Finding(log=log, outcome=Outcome.FAILED, detail=f"{type(error).__name__}: {error}")
+        return Finding(log=log, outcome=Outcome.FAILED, detail=sentence(error))
     if left is not None:
         return Finding(log=log, outcome=Outcome.FAILED, detail=f"still differs after it was projected again: {left}")
     return Finding(log=log, outcome=Outcome.FIXED, detail=found)
 
 
-def _not_ours(log: LogName) -> str | None:
-    if log.namespace != conf.namespace():
-        return f"of the tenant {log.namespace!r}" if log.namespace else "of no tenant"
-    name = log.document.partition("/")[0]
-    if name not in registry:
-        return f"of an anchor {name!r} that is not registered"
-    if log != log_name(plan(registry.get(name)), log.document):
-        return "of another version of the code"
-    return None
+def sentence(error: BaseException) -> str:
+    """The error as it is shown to people; those that were not written for them with their kind."""
+    return str(error) if isinstance(error, RxcrdtError | StoreError) else f"{type(error).__name__}: {error}"
 
 
 def _project_again(log: LogName) -> None:
@@ -123,11 +102,16 @@ def stored_difference(log: LogName) -> str | None:
 
     A document whose row is gone has to be empty; rows that nothing refers to must not be in one.
     """
-    stored = conf.store().load(str(log))
-    if stored is None:
-        return None  # deleted meanwhile: whoever opens it builds it
     anchor, value = registry.resolve(log.document)
-    content, meta = Replica(plan(anchor), stored).content()
+    try:
+        stored = conf.store().load(str(log))
+        if stored is None:
+            return None  # deleted meanwhile: whoever opens it builds it
+        content, meta = Replica(plan(anchor), stored).content()
+    except (StoreUnavailable, *LEAVING):
+        raise
+    except BaseException as error:  # noqa: BLE001 - bytes that are no Yjs update make pycrdt raise anything, and panic
+        return f"its log cannot be read: {sentence(error)}"
     try:
         expected = serialized(anchor.get_name(), value)
     except DocumentGone:

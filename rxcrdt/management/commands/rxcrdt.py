@@ -10,13 +10,19 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from rxcrdt.exceptions import RxcrdtError
 from rxcrdt.management.subcommands import Subcommand
+from rxcrdt.management.subcommands.compact import Compact
+from rxcrdt.management.subcommands.evict import Evict
 from rxcrdt.management.subcommands.inspect import Inspect
+from rxcrdt.management.subcommands.rebuild import Rebuild
+from rxcrdt.management.subcommands.status import ShowStatus
 from rxcrdt.management.subcommands.verify import Verify
 from ydoc_store import StoreError
 
 __all__ = ["Command"]
 
-SUBCOMMANDS: dict[str, type[Subcommand]] = {kind.name: kind for kind in (Inspect, Verify)}
+SUBCOMMANDS: dict[str, type[Subcommand]] = {
+    kind.name: kind for kind in (ShowStatus, Inspect, Verify, Rebuild, Compact, Evict)
+}
 
 
 class Command(BaseCommand):

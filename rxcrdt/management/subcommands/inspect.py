@@ -11,7 +11,10 @@ from rxcrdt import conf, documents
 from rxcrdt.denormalize import denormalize
 from rxcrdt.document import Document
 from rxcrdt.layout import META
+from rxcrdt.logs import Quarantined
+from rxcrdt.management.autopsies import autopsy
 from rxcrdt.management.subcommands import Subcommand
+from rxcrdt.names import LogName
 from rxcrdt.values import Json
 
 __all__ = ["Inspect"]
@@ -22,6 +25,8 @@ class Inspect(Subcommand):
 
     The document is printed as it is stored, without comparing it with the database (`rxcrdt verify` does that).
     If the store has none, it is built and stored, as when somebody opens it.
+
+    Of a log in quarantine, whose name `rxcrdt status` prints, it says which part of it cannot be read, and why.
     """
 
     name = "inspect"
@@ -37,6 +42,10 @@ class Inspect(Subcommand):
         )
 
     def run(self, options: dict[str, Any]) -> None:
+        aside = Quarantined.parse(LogName.parse(options["document"]))
+        if aside is not None:
+            self._print(autopsy(aside, options["document"]))
+            return
         opened = documents.open(options["document"])
         try:
             opened.catch_up()
@@ -44,7 +53,10 @@ class Inspect(Subcommand):
         finally:
             documents.close(opened)
         # The nested state keeps the serializer's order; a Y.Map has none.
-        self.stdout.write(json.dumps(found, indent=2, ensure_ascii=False, sort_keys=options["tables"]))
+        self._print(found, sort_keys=options["tables"])
+
+    def _print(self, found: Json, *, sort_keys: bool = False) -> None:
+        self.stdout.write(json.dumps(found, indent=2, ensure_ascii=False, sort_keys=sort_keys))
 
 
 def _state(document: Document) -> Json:
