@@ -14,6 +14,7 @@ from rxcrdt import conf
 from rxcrdt.checks.messages import from_error
 from rxcrdt.exceptions import ConfigurationError
 from rxcrdt.origins import patterns
+from rxcrdt.retention import IN_USE_SECONDS, TOUCH_SECONDS
 from ydoc_store import BadStoreUrl, open_store
 
 __all__ = ["check_settings", "readable"]
@@ -65,6 +66,7 @@ def _is_origins(value: Any) -> bool:
 
 #: By a setting's annotation: what it has to be, in words and as a test.
 KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "bool": ("True or False", lambda value: isinstance(value, bool)),
     "str": ("a string", lambda value: isinstance(value, str)),
     "float": ("a number of seconds above 0", lambda value: _is_number(value) and value > 0),
     "int": ("a whole number above 0", lambda value: _is_number(value) and isinstance(value, int) and value > 0),
@@ -85,6 +87,12 @@ def _unusable(settings: conf.Settings) -> Iterator[CheckMessage]:
     url = urlsplit(settings.base_url)
     if url.scheme not in ("http", "https") or not url.netloc:
         yield _bad(f"RXCRDT['BASE_URL'] is {settings.base_url!r}, and no address", "Write it as https://example.com")
+    if settings.retention_seconds < IN_USE_SECONDS:
+        yield _bad(
+            f"RXCRDT['RETENTION_SECONDS'] is {settings.retention_seconds:g}, but processes say only every "
+            f"{TOUCH_SECONDS:g} s which documents are open: open ones would look unused, and be evicted",
+            f"Set it to {IN_USE_SECONDS:g} or more; a day is 86400",
+        )
     layers = getattr(django_settings, "CHANNEL_LAYERS", {})
     if settings.channel_layer != "default" and settings.channel_layer not in layers:
         yield _bad(

@@ -26,22 +26,23 @@ from boards.models import Board, Column, Task
 from rxcrdt import Anchor, Layer
 from rxcrdt.checks.routing import Route, route_of
 from rxcrdt.registry import registry
+from tests.servers import redis_server
 
 SQLITE = {"STORE": "sqlite:////nowhere/documents.sqlite3"}
 REDIS = {"default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer"}}
 IN_MEMORY = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 
-def found() -> dict[str, CheckMessage]:
+def found(deploy: bool = False) -> dict[str, CheckMessage]:
     """What our checks say, by id; each id once."""
-    messages = run_checks(tags=["rxcrdt"])
+    messages = run_checks(tags=["rxcrdt"], include_deployment_checks=deploy)
     assert len({message.id for message in messages}) == len(messages), messages
     return {str(message.id): message for message in messages}
 
 
-def of_settings(**settings: Any) -> dict[str, CheckMessage]:
+def of_settings(deploy: bool = False, **settings: Any) -> dict[str, CheckMessage]:
     with override_settings(**{"CHANNEL_LAYERS": REDIS, "RXCRDT": SQLITE, **settings}):
-        return found()
+        return found(deploy)
 
 
 @contextmanager
@@ -265,6 +266,10 @@ def test_a_key_that_rxcrdt_does_not_know() -> None:
         ("RECONCILE_SECONDS", -1),
         ("LEASE_SECONDS", None),
         ("RETRY_SECONDS", True),
+        ("RETENTION_SECONDS", 0),
+        ("RETENTION_SECONDS", "1d"),
+        ("RETENTION_SECONDS", 179),
+        ("EVICT_TEXT", 1),
         ("MAX_SOCKETS", 1.5),
         ("THREADS", 0),
     ],
@@ -289,6 +294,8 @@ def test_settings_of_every_kind_that_work() -> None:
         "BASE_URL": "https://example.com",
         "POLL_SECONDS": 1,
         "MAX_SOCKETS": 5,
+        "RETENTION_SECONDS": 86400,
+        "EVICT_TEXT": True,
     }
     assert of_settings(RXCRDT=settings) == {}
 
@@ -303,6 +310,13 @@ def test_origins_that_let_everybody_in() -> None:
     assert "RXCRDT['ALLOWED_ORIGINS'] has '*'" in of_settings(RXCRDT=everybody, DEBUG=True)["rxcrdt.W005"].msg
     assert "ALLOWED_HOSTS" in of_settings(ALLOWED_HOSTS=["*"])["rxcrdt.W005"].msg
     assert of_settings(ALLOWED_HOSTS=["*"], DEBUG=True) == {}
+
+
+def test_a_retention_within_which_open_documents_look_unused() -> None:
+    message = of_settings(RXCRDT={**SQLITE, "RETENTION_SECONDS": 60})["rxcrdt.E001"]
+    assert "open ones would look unused, and be evicted" in message.msg
+    assert "Set it to 180 or more" in str(message.hint)
+    assert of_settings(RXCRDT={**SQLITE, "RETENTION_SECONDS": 180}) == {}
 
 
 # Several processes
@@ -336,6 +350,75 @@ def test_a_channel_layer_that_is_not_installed() -> None:
 
 def test_looking_at_the_store_creates_no_file(tmp_path: Path) -> None:
     assert of_settings(RXCRDT={"STORE": f"sqlite:///{tmp_path}/documents.sqlite3"}) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+# The store's server: asked when deploying only
+
+
+def of_server(*options: str, user: str = "") -> dict[str, CheckMessage]:
+    """What the checks of a deploy say of a Redis that was started with these options."""
+    with redis_server(options=options) as server:
+        return of_settings(True, RXCRDT={"STORE": server.url.replace("//", f"//{user}")})
+
+
+@pytest.mark.redis
+def test_a_server_that_may_evict_what_documents_need() -> None:
+    messages = of_server("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru", "--appendonly", "yes")
+    assert list(messages) == ["rxcrdt.W009"]
+    message = messages["rxcrdt.W009"]
+    assert "maxmemory-policy 'allkeys-lru'" in message.msg
+    assert "not told of changes" in message.msg, "what could happen"
+    assert "noeviction" in str(message.hint)
+
+
+@pytest.mark.redis
+def test_a_server_that_saves_nothing() -> None:
+    messages = of_server("--maxmemory-policy", "noeviction", "--save", "", "--appendonly", "no")
+    assert list(messages) == ["rxcrdt.W010"]
+    assert "built from the database again" in messages["rxcrdt.W010"].msg, "what could happen"
+    assert "appendonly" in str(messages["rxcrdt.W010"].hint)
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("saving", [["--appendonly", "yes"], ["--save", "3600", "1"]])
+def test_nothing_is_said_of_a_server_that_is_set_up_well(saving: list[str]) -> None:
+    assert of_server("--maxmemory-policy", "noeviction", *saving) == {}
+
+
+@pytest.mark.redis
+def test_what_a_server_does_not_tell_is_not_guessed() -> None:
+    """Services often forbid CONFIG: whether there are save points is not known then."""
+    user = ["--user", "app", "on", ">secret", "~*", "&*", "+@all", "-config"]
+    assert of_server(*user, "--save", "", "--appendonly", "no", user="app:secret@") == {}
+
+
+@pytest.mark.redis
+def test_a_server_that_cannot_be_reached() -> None:
+    with redis_server() as server:
+        settings = {"STORE": server.url}
+    message = of_settings(True, RXCRDT=settings)["rxcrdt.W011"]
+    assert message.msg.startswith("The document store cannot be reached. Saves are committed all the same")
+    assert f"{server.port}" in message.msg
+    assert "Start it, or correct RXCRDT['STORE']" in str(message.hint)
+
+
+@pytest.mark.redis
+def test_without_a_deploy_no_check_connects() -> None:
+    with redis_server() as server:
+        settings = {"STORE": server.url}
+        assert of_settings(RXCRDT=settings) == {}
+    assert of_settings(RXCRDT=settings) == {}, "it is not there any more, and nobody asked"
+
+
+@pytest.mark.redis
+def test_settings_that_cannot_be_read_keep_the_check_from_connecting() -> None:
+    with redis_server() as server:
+        assert list(of_settings(True, RXCRDT={"STORE": server.url, "POLL": 1})) == ["rxcrdt.E001"]
+
+
+def test_looking_at_the_store_when_deploying_creates_no_file(tmp_path: Path) -> None:
+    assert of_settings(True, RXCRDT={"STORE": f"sqlite:///{tmp_path}/documents.sqlite3"}) == {}
     assert list(tmp_path.iterdir()) == []
 
 
