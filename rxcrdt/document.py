@@ -229,7 +229,7 @@ class Document:
         workers.in_background(f"The log {self.log} could not be folded, and will be later.", self.compact)
 
     def compact(self) -> None:
-        """Folds the log into its snapshot, and collapses it to a new lineage where tombstones outweigh the content.
+        """Folds the log into its snapshot, and collapses it to a new lineage where there are too many tombstones.
 
         A new lineage is never begun under somebody who may write: what he typed meanwhile would be in the old one.
         Nobody knows which of all rooms' sockets those are, so a document with anything writable is collapsed when
@@ -240,7 +240,7 @@ class Document:
         except (CorruptStore, CorruptDocument) as error:
             self._mirror.put_aside(error)
             return
-        if share is not None and share > tombstones.OUTWEIGH and not self._may_be_written():
+        if share is not None and share > tombstones.TOO_MANY and not self._may_be_written():
             self.rebuild()
 
     def _may_be_written(self) -> bool:

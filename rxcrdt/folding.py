@@ -13,13 +13,13 @@ __all__ = ["SMALLEST", "fold", "is_due"]
 
 logger = logging.getLogger("rxcrdt.documents")
 
-SMALLEST = 64 * 1024  # lighter entries are left alone: about two hundred of the usual size
-PART = 4
+SMALLEST = 32 * 1024  # lighter entries are left alone: about a hundred of the usual size
+PART = 8
 LEASES = 6  # reading and writing a whole document takes longer than a flush
 
 
 def is_due(replica: Replica) -> bool:
-    """Whether the entries make the log a quarter slower to load than its snapshot is.
+    """Whether the entries make the log an eighth slower to load than its snapshot is.
 
     So the cost of folding, which is that of loading, is spread over the more entries the larger the document is.
     """

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Map, merge_updates
 
-from rxcrdt.lineage import FIRST_TRUTH_ID, kill_set, clock_id, older_lineages, read_state_vector
+from rxcrdt.lineage import FIRST_TRUTH_ID, clock_id, kill_set, older_lineages, read_state_vector
 
 OLD, NEW, CLIENT = FIRST_TRUTH_ID + 1, FIRST_TRUTH_ID + 2, 77
 
