@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from rxcrdt import conf, upkeep
+from rxcrdt import conf, retention, upkeep
 from rxcrdt.upkeep import Upkeep
 from tests.conditions import until
 from ydoc_store import Position
@@ -30,6 +30,10 @@ class PolledStore(MemoryStore):
         self.pulses = 0
         self.questions = 0
         self.failing: Exception | None = None
+        self.touched: list[str] = []
+
+    def touch(self, names: Collection[str]) -> None:
+        self.touched.extend(names)
 
     def pulse(self) -> object:
         self.pulses += 1
@@ -248,3 +252,37 @@ def _settled(count: Callable[[], int]) -> int:
             last, since = count(), time.monotonic()
         time.sleep(0.001)
     return last
+
+
+# Who uses what
+
+
+def test_the_logs_of_open_rooms_are_touched_at_once_and_then_now_and_then(
+    store: PolledStore, keeper: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with settings():
+        keeper.add(KeptRoom(store))
+        until(lambda: store.touched == ["board/12@schema"])
+        pulses = store.pulses
+        until(lambda: store.pulses > pulses + 5)
+        assert store.touched == ["board/12@schema"], "not at every look"
+        keeper.add(KeptRoom(store, "board/13@schema"))
+        until(lambda: store.touched[1:] == ["board/12@schema", "board/13@schema"])
+        monkeypatch.setattr(retention, "TOUCH_SECONDS", 0.01)
+        keeper.add(KeptRoom(store, "board/14@schema"))
+        until(lambda: len(store.touched) > 12)
+
+
+def test_unused_documents_are_swept_out_in_the_background(
+    store: PolledStore, keeper: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[bool] = []
+    monkeypatch.setattr(retention, "sweep", lambda: swept.append(True))
+    keeper._sweep_at = 0.0
+    with settings():
+        keeper.add(KeptRoom(store))
+        until(lambda: swept)
+        pulses = store.pulses
+        until(lambda: store.pulses > pulses + 5)
+    assert swept == [True]
+    assert keeper._sweep_at > time.monotonic() + 0.9 * retention.SWEEP_SECONDS
