@@ -6,7 +6,8 @@ from io import StringIO
 
 from django.core.management import CommandError, call_command
 
-from rxcrdt import conf, documents, snapshot
+from rxcrdt import conf, documents
+from rxcrdt import snapshot as build
 from rxcrdt.names import LogName
 from tests.testapp.models import Book, Chapter, Library, Person, Shelf
 from ydoc_store import Position
@@ -37,7 +38,7 @@ def make_library(name: str = "North") -> Library:
     for number, title in enumerate(("Atlas", "Bestiary")):
         book = Book.objects.create(shelf=shelf, title=title, position=number)
         Chapter.objects.create(book=book, heading=f"{title} I")
-    snapshot("library", library.pk)
+    build("library", library.pk)
     return library
 
 
@@ -56,9 +57,9 @@ def rename_unseen(library: Library, name: str) -> None:
     Library.objects.filter(pk=library.pk).update(name=name)
 
 
-def begin_log(log: LogName) -> None:
+def begin_log(log: LogName, snapshot: bytes = b"\x00\x00") -> None:
     """A log that somebody else keeps, of another tenant or another version of the code."""
     store = conf.store()
     lease = store.lease(str(log), since=None, seconds=5, wait=0)
-    store.begin(str(log), epoch=1, snapshot=b"\x00\x00", rows=[], lease=lease.token)
+    store.begin(str(log), epoch=1, snapshot=snapshot, rows=["a row of them all"], lease=lease.token)
     store.release(str(log), lease.token)

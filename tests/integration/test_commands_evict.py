@@ -21,10 +21,11 @@ from rxcrdt.snapshots import compare
 from tests.commands import begin_log, head_of, log_of, make_library, refused, run
 from tests.conditions import until
 from tests.redis_urls import own_store
+from tests.servers import redis_server
 from tests.testapp.anchors import LibraryAnchor
 from tests.testapp.models import Library
 from tests.testapp.serializers import LibrarySerializer
-from ydoc_store import DocStore, open_store
+from ydoc_store import DocStore, StoreUnavailable, open_store
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -184,3 +185,18 @@ def test_evict_warns_of_times_within_which_open_documents_are_not_marked() -> No
 
     assert "Open documents are marked as used once in 1 min: some that are unused for 45s may be open." in said("45s")
     assert "may be open" not in said("3m")
+
+
+@pytest.mark.redis
+def test_evict_makes_room_in_a_redis_that_is_full() -> None:
+    with redis_server() as server, open_store(server.url) as store, Redis.from_url(server.url) as client:
+        conf.use_store(store)
+        logs = [LogName("", f"library/{number}", "0123456789") for number in range(20)]
+        for log in logs:
+            begin_log(log, b"x" * 20_000)
+        until_unused(*map(str, logs))
+        client.config_set("maxmemory", client.info("memory")["used_memory"] - 50_000)
+        with pytest.raises(StoreUnavailable, match="maxmemory"):
+            store.lease("|library/1@0123456789", since=None, seconds=1, wait=0)
+        assert run("evict", *LONG) == ("Evicted: 20 documents, 400.0 kB.\n", None)
+        store.lease("|library/1@0123456789", since=None, seconds=1, wait=0)
