@@ -124,7 +124,7 @@ def _evicted(log: LogName, seconds: float) -> bool:
 
 
 def _evicted_without_lease(log: LogName, seconds: float) -> bool:
-    """A Redis without memory gives no lease, but deletes. Whoever writes meanwhile finds the log gone, and builds it."""
+    """A Redis that is full gives no lease, but deletes. Whoever writes meanwhile finds the log gone, and builds it."""
     if time.time() - _last_used([log])[log] < seconds:
         return False
     try:
