@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from django.db.models import Model, Prefetch, QuerySet
@@ -94,7 +95,7 @@ class PlannedLayer:
         return {"fields": list(self.fields), "one": one, "many": many, "floats": list(self.floats)}
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class Plan:
     """All layers of an anchor's documents, by name; children before or after their parents alike."""
 
@@ -103,11 +104,11 @@ class Plan:
     layers: dict[str, PlannedLayer]
     lookups: tuple[str | Prefetch[Any], ...]
 
-    @property
+    @cached_property
     def description(self) -> dict[str, Any]:
         return {name: layer.describe() for name, layer in sorted(self.layers.items())}
 
-    @property
+    @cached_property
     def schema(self) -> str:
         """A short hash of what the documents look like: another one is another log."""
         kinds = {
