@@ -1,0 +1,17 @@
+"""The sections of `python -m tests.benchmarks store`, in the order in which they run. A new one is a line here."""
+
+from __future__ import annotations
+
+from tests.benchmarks import append, catch_up, hot, loading, memory, peers, writers
+
+__all__ = ["SECTIONS"]
+
+SECTIONS = (
+    append.SECTION,
+    writers.SECTION,
+    hot.SECTION,
+    catch_up.SECTION,
+    loading.SECTION,
+    memory.SECTION,
+    peers.SECTION,
+)
