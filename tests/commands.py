@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from urllib.parse import urlsplit
 
 from django.core.management import CommandError, call_command
 
@@ -12,7 +13,7 @@ from rxcrdt.names import LogName
 from tests.testapp.models import Book, Chapter, Library, Person, Shelf
 from ydoc_store import Position
 
-__all__ = ["begin_log", "head_of", "log_of", "make_library", "refused", "rename_unseen", "run"]
+__all__ = ["begin_log", "head_of", "key_of", "log_of", "make_library", "refused", "rename_unseen", "run"]
 
 
 def run(*arguments: str) -> tuple[str, CommandError | None]:
@@ -55,6 +56,12 @@ def head_of(library: Library) -> Position:
 def rename_unseen(library: Library, name: str) -> None:
     """As raw SQL, or a restored backup: no signal tells of it."""
     Library.objects.filter(pk=library.pk).update(name=name)
+
+
+def key_of(log: str) -> str:
+    """Where a Redis with a prefix in its URL keeps it."""
+    prefix = urlsplit(conf.store().url).query.removeprefix("prefix=")
+    return f"{prefix}{{doc/{log}}}:log"
 
 
 def begin_log(log: LogName, snapshot: bytes = b"\x00\x00") -> None:

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 from django.core.management import call_command
 from django.test import override_settings
+from redis import Redis
 
 from rxcrdt import changed, conf, layout, snapshot, verifying
 from rxcrdt.layers import plan
@@ -22,8 +23,9 @@ from rxcrdt.registry import registry
 from rxcrdt.replica import Replica
 from rxcrdt.snapshots import serialized
 from rxcrdt.tables import Patch
-from tests.commands import begin_log, head_of, log_of, make_library, refused, rename_unseen, run
+from tests.commands import begin_log, head_of, key_of, log_of, make_library, refused, rename_unseen, run
 from tests.oracle.following import Follower
+from tests.redis_urls import own_store
 from tests.testapp.models import Book, Library, Shelf
 from tests.testapp.serializers import BookSerializer
 from ydoc_store import DocStore, open_store
@@ -248,6 +250,37 @@ def test_inspect_says_what_is_wrong_with_a_log_in_quarantine(library: Library) -
     assert (found["entries"], found["bytes"], found["begins"]) == (1, 3, "ffffff")
 
 
+@pytest.mark.redis
+def test_inspect_says_what_it_can_of_a_log_in_quarantine_that_the_store_cannot_read(redis_url: str) -> None:
+    with open_store(own_store(redis_url)) as store, Redis.from_url(redis_url) as client:
+        conf.use_store(store)
+        library = make_library()
+        client.set(key_of(log_of(library)), "something else")
+        moved = store.quarantine(log_of(library))
+        assert moved is not None
+        assert "is not a log that a store wrote" in json.loads(run("inspect", moved)[0])["problem"]
+
+
+def test_inspect_says_that_a_newer_version_wrote_a_log_in_quarantine(library: Library) -> None:
+    stored = conf.store().load(log_of(library))
+    assert stored is not None
+    replica = Replica(plan(registry.get("library")), stored)
+    update = layout.write(replica.doc, [], {"layout": 99})
+    assert update is not None
+    conf.store().append(log_of(library), update, expect=stored.head)
+    moved = conf.store().quarantine(log_of(library))
+    assert moved is not None
+    assert "It has layout 99" in json.loads(run("inspect", moved)[0])["problem"]
+
+
+def test_inspect_of_a_log_in_quarantine_that_is_sound_or_gone(library: Library) -> None:
+    moved = conf.store().quarantine(log_of(library))
+    assert moved is not None
+    assert json.loads(run("inspect", moved)[0])["problem"] == "Every part of it can be read now."
+    conf.store().delete(moved)
+    assert "The store has no such log" in json.loads(run("inspect", moved)[0])["problem"]
+
+
 def test_documents_of_other_tenants_versions_and_anchors_are_named_and_left_alone(library: Library) -> None:
     with override_settings(RXCRDT={"STORE": "memory://", "NAMESPACE": "acme"}):
         snapshot("library", library.pk)
@@ -274,6 +307,18 @@ def _write_unseen(library: Library, patch: Patch) -> None:
     update = layout.write(replica.doc, [patch], {})
     assert update is not None
     conf.store().append(log_of(library), update, expect=stored.head)
+
+
+def test_who_interrupts_a_command_is_told_how_to_go_on(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: BookSerializer, book: Book) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(BookSerializer, "get_headings", interrupt)
+    for arguments in (["verify"], ["rebuild", "--all"]):
+        _, error = run(*arguments)
+        assert str(error) == "Interrupted. What was done so far stays done; run it again for the rest."
+        assert error is not None
+        assert error.returncode == 130
 
 
 # On a terminal, and as a process

@@ -18,7 +18,7 @@ from rxcrdt.layers import plan
 from rxcrdt.names import LogName
 from rxcrdt.registry import registry
 from rxcrdt.snapshots import compare
-from tests.commands import begin_log, head_of, log_of, make_library, refused, run
+from tests.commands import begin_log, head_of, key_of, log_of, make_library, refused, run
 from tests.conditions import until
 from tests.redis_urls import own_store
 from tests.servers import redis_server
@@ -67,6 +67,7 @@ def test_evict_keeps_what_was_open_a_moment_ago(store: DocStore) -> None:
     out = run("evict", f"library/{other.pk}")[0]
     assert re.search(rf"^library/{other.pk} was open \d s ago, and stays\.$", out, re.MULTILINE)
     assert list(store.names()) == names
+    assert "Would be evicted: nothing" in run("evict", "library", "--dry-run")[0]
 
 
 def test_evict_waits_for_as_long_as_the_settings_say(store: DocStore) -> None:
@@ -140,14 +141,53 @@ def test_evict_is_of_logs_in_quarantine_too(store: DocStore) -> None:
     assert list(store.names()) == []
 
 
+def test_evict_leaves_alone_what_others_keep_in_the_same_store(store: DocStore) -> None:
+    library = make_library()
+    lease = store.lease("board/12", since=None, seconds=5, wait=0)
+    store.begin("board/12", epoch=1, snapshot=b"\x00\x00", rows=[], lease=lease.token)
+    until_unused(log_of(library), "board/12")
+    assert "Evicted: 1 document," in run("evict", *LONG)[0]
+    assert list(store.names()) == ["board/12"]
+    assert run("status")[0].startswith("There are no documents.")
+
+
+def test_evict_of_a_document_is_of_this_tenant(store: DocStore) -> None:
+    library = make_library()
+    theirs = LogName("acme", f"library/{library.pk}", plan(registry.get("library")).schema)
+    begin_log(theirs)
+    aside = store.quarantine(str(theirs))
+    begin_log(theirs)
+    assert aside is not None
+    until_unused(log_of(library), str(theirs), aside)
+    assert "Evicted: 1 document," in run("evict", f"library/{library.pk}", *LONG)[0]
+    assert sorted(store.names()) == sorted([str(theirs), aside])
+    assert "Evicted: nothing" in run("evict", "library", *LONG)[0]
+
+
+@pytest.mark.redis
+def test_evict_leaves_alone_what_a_newer_version_writes(redis_url: str) -> None:
+    """To this version it is unreadable, and looks unused."""
+    with open_store(own_store(redis_url)) as store, Redis.from_url(redis_url) as client:
+        conf.use_store(store)
+        log = log_of(make_library())
+        key = key_of(log)
+        client.lset(key, 0, b"2" + client.lindex(key, 0)[1:])
+        out, error = run("evict", *LONG)
+        assert "A newer version of this library" in out
+        assert error is not None
+        assert list(store.names()) == [log]
+        moved = store.quarantine(log)
+        assert moved is not None
+        until_unused(moved)
+        assert "Evicted: 1 document," in run("evict", *LONG)[0]
+
+
 @pytest.mark.redis
 def test_evict_of_a_key_in_quarantine_that_is_no_log_at_all(redis_url: str) -> None:
     with open_store(own_store(redis_url)) as store, Redis.from_url(redis_url) as client:
         conf.use_store(store)
         library = make_library()
-        (key,) = client.keys(f"{store._keys.prefix.decode()}*library/{library.pk}@*:log")  # type: ignore[attr-defined]
-        client.delete(key)
-        client.set(key, "something else")
+        client.set(key_of(log_of(library)), "something else")
         moved = store.quarantine(log_of(library))
         assert moved is not None
         until_unused(moved)

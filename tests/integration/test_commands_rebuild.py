@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import cast
 
 import pytest
 from django.core.management import call_command
@@ -20,7 +21,8 @@ from rxcrdt.layers import plan
 from rxcrdt.names import LogName
 from rxcrdt.registry import registry
 from rxcrdt.snapshots import compare, serialized
-from tests.commands import begin_log, head_of, log_of, make_library, refused, rename_unseen, run
+from tests.commands import begin_log, head_of, key_of, log_of, make_library, refused, rename_unseen, run
+from tests.interposing import Interposed
 from tests.oracle.following import Follower
 from tests.redis_urls import own_store
 from tests.servers import redis_server
@@ -198,6 +200,20 @@ def test_a_store_that_goes_away_ends_it_with_one_sentence() -> None:
 
 
 @pytest.mark.redis
+@pytest.mark.parametrize("arguments", [["rebuild", "--all"], ["compact"]])
+def test_a_store_that_goes_away_meanwhile_ends_it_too(arguments: list[str]) -> None:
+    with redis_server() as server, open_store(server.url) as store:
+        interposed = Interposed(store)
+        conf.use_store(cast("DocStore", interposed))
+        for number in range(3):
+            make_library(str(number))
+        interposed.before("lease", server.kill)
+        out, error = run(*arguments)
+        assert "Is it running, and is the address right?" in str(error)
+        assert out == "", "it does not try all the others"
+
+
+@pytest.mark.redis
 def test_rebuild_builds_again_what_a_restart_of_redis_took() -> None:
     with redis_server(options=["--appendonly", "yes"]) as server, open_store(server.url) as store:
         conf.use_store(store)
@@ -337,9 +353,7 @@ def test_a_key_that_somebody_else_uses_is_a_sentence(redis_url: str) -> None:
     with open_store(own_store(redis_url)) as store, Redis.from_url(redis_url) as client:
         conf.use_store(store)
         library = make_library()
-        (key,) = client.keys(f"*library/{library.pk}@*:log")
-        client.delete(key)
-        client.set(key, "something else")
+        client.set(key_of(log_of(library)), "something else")
         out, error = run("compact")
         assert f"library/{library.pk} failed: " in out
         assert "see docs/failures.md" in str(error)

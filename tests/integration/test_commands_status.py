@@ -17,7 +17,7 @@ from rxcrdt import conf, documents, snapshot
 from rxcrdt.layers import plan
 from rxcrdt.names import LogName
 from rxcrdt.registry import registry
-from tests.commands import begin_log, head_of, log_of, make_library, refused, run
+from tests.commands import begin_log, head_of, key_of, log_of, make_library, refused, run
 from tests.interposing import Interposed
 from tests.redis_urls import own_store
 from tests.servers import redis_server
@@ -263,9 +263,7 @@ def test_a_key_of_another_type_is_a_line_of_its_own(redis_url: str) -> None:
     with open_store(own_store(redis_url)) as store, Redis.from_url(redis_url) as client:
         conf.use_store(store)
         library, other = make_library(), make_library("South")
-        (key,) = client.keys(f"*library/{library.pk}@*:log")
-        client.delete(key)
-        client.set(key, "something else")
+        client.set(key_of(log_of(library)), "something else")
         assert [row[0] for row in table()[1:]] == [f"library/{library.pk}", f"library/{other.pk}"]
         assert f"library/{library.pk} cannot be read" in run("status")[0]
         problems = [row["problem"] for row in as_json()["documents"]]

@@ -24,6 +24,8 @@ SUBCOMMANDS: dict[str, type[Subcommand]] = {
     kind.name: kind for kind in (ShowStatus, Inspect, Verify, Rebuild, Compact, Evict)
 }
 
+INTERRUPTED = "Interrupted. What was done so far stays done; run it again for the rest."
+
 
 class Command(BaseCommand):
     """Finds the subcommand, and makes one sentence of what it raises."""
@@ -42,6 +44,8 @@ class Command(BaseCommand):
             SUBCOMMANDS[subcommand](self).run(options)
         except (RxcrdtError, StoreError) as error:
             raise CommandError(str(error)) from error
+        except KeyboardInterrupt as error:
+            raise CommandError(INTERRUPTED, returncode=130) from error
 
 
 def _add_general_options(parser: CommandParser) -> None:
