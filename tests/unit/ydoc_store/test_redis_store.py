@@ -127,6 +127,8 @@ def test_what_readers_ask_for_is_one_call(store: RedisStore, client: Any) -> Non
         "load": lambda: store.load(DOC),
         "since": lambda: store.since(DOC, Position(1, 0)),
         "heads": lambda: store.heads([f"board/{number}" for number in range(400)]),
+        "usage": lambda: store.usage([f"board/{number}" for number in range(400)]),
+        "touch": lambda: store.touch([f"board/{number}" for number in range(400)]),
         "documents_of": lambda: store.documents_of([f"row {number}" for number in range(1000)]),
     }
     for call in calls.values():
@@ -135,6 +137,26 @@ def test_what_readers_ask_for_is_one_call(store: RedisStore, client: Any) -> Non
         with commands(client) as counted:
             call()
         assert (name, counted["evalsha"], counted.get("eval", 0)) == (name, 1, 0)
+
+
+def test_the_unused_are_asked_for_page_by_page(store: RedisStore, client: Any) -> None:
+    for number in range(30):
+        begin(store, f"board/{number}")
+    with commands(client) as counted:
+        assert len(list(store.unused(-3600))) == 30
+    assert counted["evalsha"] + counted.get("eval", 0) <= 2
+
+
+def test_when_it_was_written_is_noted_at_most_once_a_second(store: RedisStore, client: Any) -> None:
+    """It would cost each append a tenth more."""
+    begin(store)
+    with commands(client) as counted:
+        append_all(store, [b"x"] * 50)
+    assert counted["rpush"] == 50
+    assert 1 <= counted["lset"] <= 5
+    with RedisStore(store.url) as other, commands(client) as counted:
+        append_all(other, [b"x"])
+    assert counted["lset"] == 1
 
 
 def test_scripts_that_redis_has_forgotten_are_sent_again(store: RedisStore, client: Any) -> None:

@@ -51,6 +51,16 @@ def test_heads_and_documents_of_are_one_query(store: SqliteStore) -> None:
     assert reads(seen) == len(seen) == 1
 
 
+def test_usage_is_one_query_and_touch_one_transaction(store: SqliteStore) -> None:
+    names = [DOC, *(f"board/{number}" for number in range(511))]
+    with statements(store) as seen:
+        assert store.usage(names).keys() == {DOC}
+    assert reads(seen) == len(seen) == 1
+    with statements(store) as seen:
+        store.touch(names)
+    assert [statement.split()[0] for statement in seen if "PRAGMA" not in statement] == ["BEGIN", "UPDATE", "COMMIT"]
+
+
 def test_head_and_since_are_one_query(store: SqliteStore) -> None:
     with statements(store) as seen:
         store.head(DOC)
@@ -109,6 +119,10 @@ def test_entries_reach_the_disk_and_leases_do_not_wait_for_it(
     store.add_rows(DOC, ["row"])
     store.compact(DOC, b"", at=Position(2, 0))
     assert levels == [NORMAL, FULL, NORMAL, FULL, FULL]
+    levels.clear()
+    store.touch([DOC])
+    store.quarantine(DOC)
+    assert levels == [NORMAL, FULL]
 
 
 def test_a_burst_of_threads_leaves_few_files_open(store: SqliteStore, tmp_path: Path) -> None:

@@ -213,6 +213,34 @@ def test_a_log_with_a_gap_is_reported_and_can_be_deleted(store: SqliteStore, pat
     assert begin(store, epoch=2) == Position(2, 0)
 
 
+def test_a_log_with_a_gap_is_moved_as_it_is_and_the_document_begins_again(store: SqliteStore, path: Path) -> None:
+    begin(store, rows=["row"])
+    append_all(store, [b"1", b"2", b"3"])
+    query(path, "DELETE FROM entries WHERE sequence = 2")
+    moved = store.quarantine(DOC)
+    assert moved is not None
+    with pytest.raises(CorruptStore, match=f"{moved}.*gap between sequence 0 and 3"):
+        store.load(moved)
+    assert begin(store, epoch=2, rows=["new"]) == Position(2, 0)
+    append_all(store, [b"a"])
+    assert (updates_of(store), store.rows(DOC)) == ([b"a"], {"row", "new"})
+    assert list(store.names()) == [DOC, moved]
+    store.delete(moved)
+    store.delete(DOC)
+    counts = [query(path, f"SELECT count(*) FROM {name}")[0][0] for name in ("documents", "snapshots", "entries")]
+    assert counts == [0, 0, 0]
+
+
+def test_a_log_whose_times_are_missing_counts_as_never_used(store: SqliteStore, path: Path) -> None:
+    begin(store)
+    begin(store, "another")
+    query(path, f"UPDATE documents SET used = NULL, begun = NULL WHERE name = '{DOC}'")
+    assert store.usage([DOC, "another"]).keys() == {"another"}
+    assert list(store.unused(3600)) == [DOC]
+    begin(store, epoch=2)
+    assert store.usage([DOC]).keys() == {DOC}
+
+
 # In use -----------------------------------------------------------------------------------------------------
 
 
