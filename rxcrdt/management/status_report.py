@@ -77,6 +77,6 @@ def quarantine(found: Sequence[Status], now: float) -> Iterator[str]:
     if found:
         seconds = in_words(conf.settings().retention_seconds)
         yield (
-            "Logs in quarantine could not be read; their documents were projected again. `rxcrdt inspect` with such a "
+            "Logs in quarantine could not be read; their documents are projected again. `rxcrdt inspect` with such a "
             f"name, in quotes, says why. They are evicted after {seconds}."
         )
