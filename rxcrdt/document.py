@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 
 from rxcrdt import conf, folding, retention, tombstones, workers
@@ -241,7 +241,8 @@ class Document:
             self._mirror.put_aside(error)
             return
         if share is not None and share > tombstones.TOO_MANY and not self._may_be_written():
-            self.rebuild()
+            with suppress(DocumentGone):  # of a document that is empty by now, only tombstones are left
+                self.rebuild()
 
     def _may_be_written(self) -> bool:
         writable = any(layer.write or layer.text for layer in self.anchor.layers.values())

@@ -12,7 +12,7 @@ import time
 from rxcrdt import conf
 from rxcrdt.names import LogName
 from rxcrdt.registry import registry
-from ydoc_store import LeaseTimeout, StoreError
+from ydoc_store import CorruptStore, LeaseTimeout, LogTooNew, StoreError, StoreUnavailable, quarantine
 
 __all__ = ["IN_USE_SECONDS", "SWEEP_SECONDS", "TOUCH_SECONDS", "evict", "is_in_use", "may_be_evicted", "sweep"]
 
@@ -49,13 +49,25 @@ def evict(log: LogName, *, unused_for: float) -> bool:
     Under the lease, so that nobody is writing. Somebody may open it at this very moment: he finds his log gone at the
     next poll, as after any loss, and gets the new one as one update.
     """
-    store, name = conf.store(), str(log)
     if not may_be_evicted(log):
         return False
     try:
-        lease = store.lease(name, since=store.head(name), seconds=conf.settings().lease_seconds, wait=0)
+        return _evict(str(log), unused_for)
     except LeaseTimeout:
         return False
+    except CorruptStore as error:
+        # Nobody can write it. But where a newer version of this library is in use, that one can.
+        if isinstance(error, LogTooNew) and not quarantine.split(str(log)):
+            raise
+        conf.store().delete(str(log))
+        return True
+    except StoreUnavailable:
+        return _evict_without_lease(str(log), unused_for)
+
+
+def _evict(name: str, unused_for: float) -> bool:
+    store = conf.store()
+    lease = store.lease(name, since=store.head(name), seconds=conf.settings().lease_seconds, wait=0)
     try:
         if _is_used(name, within=unused_for):
             return False
@@ -65,16 +77,31 @@ def evict(log: LogName, *, unused_for: float) -> bool:
         store.release(name, lease.token)
 
 
+def _evict_without_lease(name: str, unused_for: float) -> bool:
+    """A Redis that is full gives no lease, but deletes. Whoever writes meanwhile finds the log gone, and builds it."""
+    if _is_used(name, within=unused_for):
+        return False
+    try:
+        conf.store().delete(name)
+    except StoreUnavailable:
+        if conf.store().usage([name]):
+            raise
+    return True
+
+
 def sweep() -> int:
     """Evicts what nobody had open for ``RXCRDT["RETENTION_SECONDS"]``, of all tenants and versions; how many that were.
 
-    One process an hour does so: the turn is a lease that is kept. What fails is logged, and comes next time.
+    One process an hour does so: the turn is a lease that is kept; a store that is full has none to give. What fails is
+    logged, and comes next time.
     """
     store, seconds = conf.store(), conf.settings().retention_seconds
     try:
         store.lease(TURN, since=None, seconds=0.9 * SWEEP_SECONDS, wait=0)
     except LeaseTimeout:
         return 0
+    except StoreUnavailable as error:
+        logger.info("Unused documents are looked for without taking turns: %s", error)
     evicted = 0
     for name in tuple(store.unused(seconds)):
         log = LogName.parse(name)

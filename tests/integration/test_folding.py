@@ -300,3 +300,13 @@ def test_a_save_that_commits_while_the_document_collapses_is_in_the_new_lineage(
     assert follower.state == snapshot("library", library.pk)
     assert compare("library", library.pk) is None
     follower.close()
+
+
+def test_an_emptied_document_is_folded_and_stays_empty(library: Library) -> None:
+    follower = Follower(f"library/{library.pk}")
+    library.delete()
+    follower.document.compact()
+    assert follower.is_gone
+    assert follower.state is None
+    assert size(follower.document).entries == 0
+    follower.close()

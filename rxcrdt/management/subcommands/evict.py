@@ -16,7 +16,7 @@ from rxcrdt.management.quantities import duration, in_bytes, in_words, seconds_o
 from rxcrdt.management.subcommands import NAME_HELP, Subcommand
 from rxcrdt.names import LogName
 from rxcrdt.verifying import sentence
-from ydoc_store import CorruptStore, LogTooNew, StoreError, StoreUnavailable
+from ydoc_store import CorruptStore, StoreError, StoreUnavailable
 
 __all__ = ["Evict"]
 
@@ -84,7 +84,7 @@ class Evict(Subcommand):
             return
         size = _occupied(log)
         try:
-            if not dry and not _evicted(log, seconds):
+            if not dry and not retention.evict(log, unused_for=seconds):
                 return  # somebody opened it a moment ago
         except StoreUnavailable:
             raise
@@ -108,31 +108,6 @@ class Evict(Subcommand):
             self.explain_nothing(None)
         if self._count["failed"]:
             raise CommandError("Some documents could not be evicted, and are as they were: see docs/failures.md.")
-
-
-def _evicted(log: LogName, seconds: float) -> bool:
-    try:
-        return retention.evict(log, unused_for=seconds)
-    except CorruptStore as error:
-        # It cannot be leased, so nobody writes it. A newer version of this library may read it, where it is in use.
-        if isinstance(error, LogTooNew) and Quarantined.parse(log) is None:
-            raise
-        conf.store().delete(str(log))
-        return True
-    except StoreUnavailable:
-        return _evicted_without_lease(log, seconds)
-
-
-def _evicted_without_lease(log: LogName, seconds: float) -> bool:
-    """A Redis that is full gives no lease, but deletes. Whoever writes meanwhile finds the log gone, and builds it."""
-    if time.time() - _last_used([log])[log] < seconds:
-        return False
-    try:
-        conf.store().delete(str(log))
-    except StoreUnavailable:
-        if conf.store().usage([str(log)]):
-            raise
-    return True
 
 
 def _unused(seconds: float) -> list[LogName]:
