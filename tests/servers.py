@@ -118,14 +118,21 @@ class RedisServer:
 
 
 @contextmanager
-def running_redis_cluster(*, nodes: int = 3, options: Sequence[str] = ()) -> Iterator[list[RedisServer]]:
-    """Primaries that share the slots evenly; yields once each of them serves."""
+def running_redis_cluster(
+    *, nodes: int = 3, options: Sequence[str] = (), announced: Sequence[int] = ()
+) -> Iterator[list[RedisServer]]:
+    """Primaries that share the slots evenly; yields once each of them serves.
+
+    `announced` are the ports that the nodes tell clients, if not their own: those of proxies in front of them.
+    """
     with ExitStack() as stack:
         cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *options]
-        servers = [
-            stack.enter_context(redis_server(options=cluster, port=_free_cluster_port())) for _number in range(nodes)
-        ]
-        _join(servers)
+        servers = []
+        for number in range(nodes):
+            announce = ["--cluster-announce-port", str(announced[number])] if announced else []
+            server = redis_server(options=[*cluster, *announce], port=_free_cluster_port())
+            servers.append(stack.enter_context(server))
+        _join(servers, announced[0] if announced else servers[0].port)
         yield servers
 
 
@@ -139,7 +146,7 @@ def _free_cluster_port() -> int:
             return port
 
 
-def _join(servers: Sequence[RedisServer]) -> None:
+def _join(servers: Sequence[RedisServer], first_port: int) -> None:
     import redis
 
     clients: list[Any] = [redis.Redis(port=server.port, decode_responses=True) for server in servers]
@@ -147,7 +154,7 @@ def _join(servers: Sequence[RedisServer]) -> None:
         first, last = (16384 * part // len(servers) for part in (number, number + 1))
         client.execute_command("CLUSTER ADDSLOTS", *range(first, last))
         client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
-        client.execute_command("CLUSTER MEET", "127.0.0.1", servers[0].port)
+        client.execute_command("CLUSTER MEET", "127.0.0.1", first_port, servers[0].port + 10_000)
     deadline = time.monotonic() + START_SECONDS
     while not all(_serves(client, len(servers)) for client in clients):
         if time.monotonic() > deadline:

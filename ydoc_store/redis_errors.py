@@ -21,6 +21,16 @@ _WHAT_TO_DO = {
     "MOVED": "It is part of a cluster: add ?cluster=true to the store's URL.",
     "NOREPLICAS": "It takes no writes without its replicas: see min-replicas-to-write.",
 }
+_TLS = {
+    "mismatch": "In the store's URL use the host's name as its certificate has it, or ssl_check_hostname=false.",
+    "unable to get": "Name the file of the authority that signed its certificate in ssl_ca_certs, in the store's URL.",
+    "self-signed": "Name the file with its certificate in ssl_ca_certs, in the store's URL.",
+    "self signed": "Name the file with its certificate in ssl_ca_certs, in the store's URL.",
+    "CERTIFICATE_VERIFY_FAILED": "Its certificate is not valid: it needs another one.",
+    "No such file": "Does every file exist that the store's URL names in ssl_ca_certs, ssl_certfile and ssl_keyfile?",
+    "WRONG_VERSION_NUMBER": "Does it speak TLS on this port? If not, write redis:// instead of rediss://.",
+}
+_IN_VAIN = ("CERTIFICATE_VERIFY_FAILED", "No such file", "WRONG_VERSION_NUMBER")
 _LATER = (
     redis_errors.ConnectionError,
     redis_errors.TimeoutError,
@@ -44,6 +54,8 @@ def may_pass(error: Exception) -> bool:
     cause = cause_of(error)
     if isinstance(cause, redis_errors.AuthenticationError | redis_errors.AuthorizationError):
         return False
+    if any(words in str(cause) for words in _IN_VAIN):
+        return False
     return isinstance(cause, _LATER) or _code(cause) in ("LOADING", "CLUSTERDOWN", "MASTERDOWN", "BUSY")
 
 
@@ -63,21 +75,28 @@ def explain(options: RedisOptions, doing: str, error: Exception, tries: int) -> 
             "the document."
         )
     tried = f" ({tries} tries)" if tries > 1 else ""
-    return StoreUnavailable(f"Cannot {doing} in {options.shown}{tried}: {cause}. {_what_to_do(options, cause, code)}")
+    what = _what_to_do(options, cause, code)
+    return StoreUnavailable(f"Cannot {doing} in {options.shown}{tried}: {str(cause).rstrip('.')}. {what}")
 
 
 def _what_to_do(options: RedisOptions, cause: Exception, code: str) -> str:
     if code in _WHAT_TO_DO:
         return _WHAT_TO_DO[code]
+    if options.scheme == "rediss":
+        for words, what in _TLS.items():
+            if words in str(cause):
+                return what
     if isinstance(cause, redis_errors.TimeoutError):
         return (
             f"It did not answer within {options.read_seconds:g} s (connecting: {options.connect_seconds:g} s): see its "
             "load and the network, or raise socket_timeout in the store's URL."
+            + (" Does it speak TLS on this port?" if options.scheme == "rediss" else "")
         )
     if isinstance(cause, redis_errors.AuthenticationError):
         return _WHAT_TO_DO["WRONGPASS"]
     if isinstance(cause, _LATER):
-        return "Is it running, and is the address right?"
+        also = " Does it ask for a certificate (ssl_certfile, ssl_keyfile)?" if options.scheme == "rediss" else ""
+        return f"Is it running, and is the address right?{also}"
     return "See its log."
 
 

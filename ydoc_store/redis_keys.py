@@ -68,7 +68,10 @@ class Keys:
 
     def name(self, log: bytes) -> str | None:
         """The name of the log under this key; None if it is none of ours."""
-        name, brace, ending = log[len(self._documents) : -len(_LOG)].decode(errors="replace").rpartition("}")
+        try:
+            name, brace, ending = log[len(self._documents) : -len(_LOG)].decode().rpartition("}")
+        except UnicodeDecodeError:
+            return None
         if not brace or not _ENDING.fullmatch(ending):
             return None
         for moment in _QUARANTINED.findall(ending):

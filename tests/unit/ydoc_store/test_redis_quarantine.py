@@ -227,6 +227,8 @@ def test_every_name_has_keys_of_its_own_and_is_found_again(name: str, millisecon
     assert len({of(called) for called in (name, moved) for of in (keys.log, keys.rows, keys.lease)}) == 6
 
 
-@pytest.mark.parametrize("key", [b"p:{doc/board/1:log", b"p:{doc/board/1}:other:log", b"p:{doc/\xff}x:log"])
+@pytest.mark.parametrize(
+    "key", [b"p:{doc/:log", b"p:{doc/board/1:log", b"p:{doc/board/1}:other:log", b"p:{doc/\xff}:log"]
+)
 def test_a_key_that_is_none_of_ours_names_nothing(key: bytes) -> None:
     assert Keys(b"p:").name(key) is None
