@@ -251,6 +251,11 @@ def test_a_user_with_a_password_and_only_the_rights_that_it_needs(client: Any, s
         assert list(store.names()) == [DOC]
         assert store.pulse() == store.pulse()
         assert store.incarnation() == store.incarnation()
+        store.touch([DOC])
+        assert store.usage([DOC]).keys() == set(store.unused(-3600)) == {DOC}
+        assert store.risks() == ()
+        store.delete(str(store.quarantine(DOC)))
+        assert list(store.names()) == []
     with (
         RedisStore(f"redis://documents:s%40cret@{address}/0?prefix=elsewhere:") as store,
         pytest.raises(StoreUnavailable, match=r"Let the URL's user run .*prefix"),
