@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pycrdt import Doc, Map, merge_updates
@@ -41,6 +41,7 @@ class Replica:
         self.snapshot_bytes = len(log.snapshot)
         self.weight = 0
         self._tables: Tables | None = None
+        self._touched: _Touched  # as soon as there are tables
         self._encoded: bytes | None = None
         self._apply(log.snapshot, "the snapshot")
         self.root: Node | None = layout.root_node(self.doc)
@@ -53,6 +54,7 @@ class Replica:
         if self._tables is None:
             self._tables = Tables(self.plan, {})
             self._tables = Tables(self.plan, layout.read(self.doc, self._tables.content))
+            self._touched = _Touched(self.doc, self._tables.content)
         return self._tables
 
     # What others wrote
@@ -99,16 +101,10 @@ class Replica:
         self.root = layout.root_node(self.doc)
 
     def _apply_to_tables(self, tables: Tables, update: bytes) -> None:
-        touched: set[tuple[str, str]] = set()
-        watched = [(name, self.doc.get(name, type=Map)) for name in tables.content]
-        subscriptions = [(table, table.observe_deep(_noting(name, touched))) for name, table in watched]
-        try:
+        with self._touched as touched:
             self.doc.apply_update(update)
-        finally:
-            for table, subscription in subscriptions:
-                table.unobserve(subscription)
         for name, key in touched:
-            table = self.doc.get(name, type=Map)
+            table = self._touched.roots[name]
             tables.put(name, key, layout.read_map(table[key]) if key in table else None)
             tables.forget((name, key))
         tables.settle()
@@ -157,10 +153,32 @@ class Replica:
         return merge_updates(update, kill_set(old)) if old else update
 
 
-def _noting(name: str, touched: set[tuple[str, str]]) -> Any:
+class _Touched:
+    """``with touched as keys``: which keys of which roots are touched in the block. Observing anew each time would take
+    ten times as long as applying an update.
+
+    What the engine calls back must not lead to the document: nobody would ever find that cycle, and free it.
+    """
+
+    def __init__(self, doc: Doc[Any], roots: Iterable[str]) -> None:
+        self.roots: dict[str, Map[Any]] = {name: doc.get(name, type=Map) for name in roots}
+        self._keys: list[set[tuple[str, str]]] = []  # one while somebody wants to know
+        for name, table in self.roots.items():
+            table.observe_deep(_noting(name, self._keys))
+
+    def __enter__(self) -> set[tuple[str, str]]:
+        keys: set[tuple[str, str]] = set()
+        self._keys.append(keys)
+        return keys
+
+    def __exit__(self, *_: object) -> None:
+        self._keys.clear()
+
+
+def _noting(name: str, wanted: list[set[tuple[str, str]]]) -> Callable[[list[Any]], None]:
     def note(events: list[Any]) -> None:
-        for event in events:
-            keys = event.path[:1] or event.keys
-            touched.update((name, key) for key in keys)
+        for keys in wanted:
+            for event in events:
+                keys.update((name, key) for key in event.path[:1] or event.keys)
 
     return note
