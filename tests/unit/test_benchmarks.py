@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from functools import partial
@@ -47,9 +48,9 @@ def test_the_help_names_every_section(capsys: pytest.CaptureFixture[str]) -> Non
     assert all(f"\n  {name} " in shown for name in NAMES)
 
 
-def test_every_section_is_on_the_page() -> None:
+def test_the_page_tells_of_every_section() -> None:
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    assert all(f"| `{name}` |" in page for name in NAMES)
+    assert re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE) == NAMES
 
 
 def test_peers_that_are_not_installed_say_what_to_run(
