@@ -87,6 +87,19 @@ def test_a_thousand_clients_come_back_and_hold_exactly_what_somebody_new_holds()
     assert found["ghosts"] == ghosts
 
 
+def test_a_log_that_was_lost_is_there_again_once_the_document_was_compared_although_nothing_differs() -> None:
+    """Otherwise its rooms would compare it at every poll, for as long as nobody saves anything."""
+    library = Library.objects.create(name="quiet")
+    reader = Wanderer(f"library/{library.pk}")
+    reader.come()
+    document = documents.get(reader.name)
+    conf.store().delete(document.log)
+    document.reconcile()
+    assert conf.store().head(document.log) == document.position
+    assert len(reader.lineages) == 2
+    reader.leave()
+
+
 # What a state vector claims --------------------------------------------------------------------------------
 
 LARGEST = 2**53 - 1  # what the protocol lets through, as an id and as a clock

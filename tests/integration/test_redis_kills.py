@@ -19,6 +19,7 @@ from django.db import connections
 
 from tests.kills.scene import Scene, populate
 from tests.servers import RedisServer, redis_server
+from ydoc_store import LeaseLost, open_store
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes, pytest.mark.redis]
 
@@ -129,3 +130,35 @@ def lose_tail(server: RedisServer, size: int) -> None:
     """What the machine, not Redis, would have lost: the last bytes of the append-only file."""
     for file in [*server.folder.glob("appendonly.aof"), *server.folder.glob("appendonlydir/*.incr.aof")]:
         os.truncate(file, max(0, file.stat().st_size - size))
+
+
+async def test_what_is_open_is_in_the_store_again_although_nobody_saves(
+    child_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Otherwise its rooms would go on comparing it with the database, and whoever comes next would have to build it."""
+    how = MODES["everysec"]
+    documents = await sync_to_async(populate)(SEED)
+    with redis_server(options=how.options) as server, open_store(server.url) as store:
+        async with scene_around(server, how, documents, child_environment, tmp_path) as scene:
+            await scene.open_everybody()
+            logs = list(store.names())
+            before = store.heads(logs)
+            assert len(before) == len(documents)
+            server.kill()
+            await asyncio.to_thread(server.start)
+            await scene.eventually(lambda: len(store.heads(logs)) == len(logs), "all logs are there again")
+            assert all(position.epoch > before[log].epoch for log, position in store.heads(logs).items())
+            await scene.open_newcomers()
+            await scene.assert_all_is_well()
+
+
+def test_a_lease_from_before_a_restart_keeps_nobody_waiting() -> None:
+    """Redis kept it, but what it was good for is gone with the log."""
+    with redis_server(options=MODES["always"].options) as server, open_store(server.url) as store:
+        before = store.lease("library/1", since=None, seconds=60, wait=0)
+        server.kill()
+        server.start()
+        lease = store.lease("library/1", since=None, seconds=60, wait=2)
+        with pytest.raises(LeaseLost):
+            store.begin("library/1", epoch=1, snapshot=b"", rows=(), lease=before.token)
+        store.begin("library/1", epoch=1, snapshot=b"", rows=(), lease=lease.token)
