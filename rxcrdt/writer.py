@@ -141,19 +141,22 @@ class Writer:
     def _project(self, lease: Lease, using: str, *, anew: bool = False) -> None:
         """Rows are announced to the index, then read once more: a save in between found nobody to tell."""
         self._mirror.nudged = False  # whatever it was about is read now
-        indexed = conf.store().rows(self._log)
+        store = conf.store()
+        if self._mirror.replica is not None and store.head(self._log) is None:
+            self._mirror.drop()  # a lost log has to come back, even if there is nothing new to say
+        indexed = store.rows(self._log)
         while True:
             root, forest = read_whole(self._anchor, self._name, self._value, using)
             rows = forest.rows(self._plan)
             if rows <= indexed:
                 break
-            conf.store().add_rows(self._log, rows - indexed)
+            store.add_rows(self._log, rows - indexed)
             indexed |= rows
         replica = self._mirror.replica
         if root is not None and (anew or replica is None):
             self._begin(lease, root, forest, rows)
         if indexed - rows:
-            conf.store().remove_rows(self._log, indexed - rows)
+            store.remove_rows(self._log, indexed - rows)
         if replica is None or replica is not self._mirror.replica:
             return
         with self._dropping():

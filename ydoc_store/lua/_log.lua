@@ -64,6 +64,6 @@ end
 -- Never fails: what was done before it in a script stays done.
 local function release(key, token)
   if redis.pcall('HGET', key, 'token') == token then
-    redis.call('HDEL', key, 'token', 'from', 'until')
+    redis.call('HDEL', key, 'token', 'from', 'until', 'run')
   end
 end

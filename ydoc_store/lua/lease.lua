@@ -6,7 +6,7 @@
 -- {'granted', {'ok', {entry…}} as since.lua} or {'granted', … as load.lua}, or {'busy', milliseconds, ahead of us},
 -- or {state} of a log that cannot be read.
 --
--- The lease is a hash: token, from, until, and a field "w:token" of each waiter: when it came, until when it lives.
+-- The lease is a hash: token, from, until, run, and a field "w:token" of each waiter: when it came, until when it lives.
 local log_key, lease_key = KEYS[1], KEYS[2]
 local token, milliseconds, stay, alive = ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
 local epoch, sequence = ARGV[7], ARGV[8]
@@ -41,7 +41,8 @@ for waiter, other in pairs(waiting) do
   end
 end
 local busy = 0
-if held.token and tonumber(held.from) <= now + CLOCK_STEP then busy = math.max(0, held['until'] - now) end
+-- A lease of another life keeps nobody waiting: what its holder meant to continue is gone with that.
+if held.token and held.run == run and tonumber(held.from) <= now + CLOCK_STEP then busy = math.max(0, held['until'] - now) end
 
 local function keep(longest)
   redis.call('PEXPIRE', lease_key, FORGOTTEN + math.max(longest, busy))
@@ -58,7 +59,7 @@ end
 local log = open_log(log_key)
 if log.state == 'newer' or log.state == 'corrupt' then return {log.state} end
 redis.call('HSET', lease_key, 'token', token, 'from', string.format('%d', now),
-  'until', string.format('%d', now + milliseconds))
+  'until', string.format('%d', now + milliseconds), 'run', run)
 if mine then redis.call('HDEL', lease_key, 'w:' .. token) end
 keep(milliseconds)
 if log.state ~= 'ok' then return {'granted', {log.state}} end
