@@ -58,7 +58,7 @@ class RedisStore(DocStore):
     # Reading ------------------------------------------------------------------------------------------------
 
     def load(self, name: str) -> Log | None:
-        return self._loaded(name, self._ask(f"load {name!r}", Call(scripts.LOAD, [self._keys.log(name)])))
+        return self._loaded(name, self._ask(f"load {name!r}", Call(scripts.LOAD, [self._keys.of(name).log])))
 
     def _loaded(self, name: str, answer: Any) -> Log | None:
         if answer[0] in (b"none", b"restarted"):
@@ -70,7 +70,7 @@ class RedisStore(DocStore):
         return Log(epoch=int(epoch), snapshot=snapshot, at=at, entries=entries)
 
     def since(self, name: str, position: Position) -> tuple[Entry, ...]:
-        call = Call(scripts.SINCE, [self._keys.log(name)], [position.epoch, position.sequence])
+        call = Call(scripts.SINCE, [self._keys.of(name).log], [position.epoch, position.sequence])
         answer = self._ask(f"read {name!r}", call)
         if answer[0] != b"ok":
             self._refuse(name, answer, position)
@@ -115,7 +115,7 @@ class RedisStore(DocStore):
         return Position(epoch, 0)
 
     def _begin(self, doing: str, name: str, arguments: Sequence[Argument]) -> Any:
-        call = Call(scripts.BEGIN, self._three(name), arguments)
+        call = Call(scripts.BEGIN, self._keys.of(name), arguments)
         return self._try(doing, lambda: self._client.call(call))
 
     def append(
@@ -149,25 +149,25 @@ class RedisStore(DocStore):
     ) -> Any:
         written = int(self._written.is_due(name))
         arguments: Sequence[Argument] = (expect.epoch, expect.sequence, released, written, announced, update, *rows)
-        return self._ask(f"append to {name!r}", Call(scripts.APPEND, self._three(name), arguments), repeat=False)
+        return self._ask(f"append to {name!r}", Call(scripts.APPEND, self._keys.of(name), arguments), repeat=False)
 
     def compact(self, name: str, snapshot: bytes, *, at: Position) -> None:
-        call = Call(scripts.COMPACT, [self._keys.log(name)], (at.epoch, at.sequence, snapshot))
+        call = Call(scripts.COMPACT, [self._keys.of(name).log], (at.epoch, at.sequence, snapshot))
         answer = self._ask(f"compact {name!r}", call, repeat=False)
         if answer[0] != b"ok":
             self._refuse(name, answer, at)
 
     def delete(self, name: str) -> None:
         doing = f"delete {name!r}"
-        call = Call(scripts.DELETE, self._three(name))
+        call = Call(scripts.DELETE, self._keys.of(name))
         rows = self._try(doing, lambda: self._client.call(call))
         self._try(doing, lambda: self._rows.remove_from_index(name, rows), repeat=True)
 
     def quarantine(self, name: str) -> str | None:
         """Rows and lease are moved along if they are something else: then nobody could begin the log again."""
         doing = f"quarantine {name!r}"
-        now = int(self._try(doing, lambda: self._client.call(Call(scripts.NOW, [self._keys.log(name)])), repeat=True))
-        for milliseconds in count(now):
+        now = Call(scripts.NOW, [self._keys.of(name).log])
+        for milliseconds in count(int(self._try(doing, lambda: self._client.call(now), repeat=True))):
             moved = quarantine.quarantined(name, milliseconds)
             state = self._move(doing, name, moved)
             if state != b"taken":
@@ -175,7 +175,7 @@ class RedisStore(DocStore):
         raise AssertionError
 
     def _move(self, doing: str, name: str, moved: str) -> Any:
-        keys = [key for pair in zip(self._three(name), self._three(moved), strict=True) for key in pair]
+        keys = [key for pair in zip(self._keys.of(name), self._keys.of(moved), strict=True) for key in pair]
         return self._try(doing, lambda: self._client.call(Call(scripts.QUARANTINE, keys)))[0]
 
     # Who uses them? -----------------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ class RedisStore(DocStore):
 
     def size(self, name: str) -> Size:
         """Reads the log, in Redis, to count its bytes."""
-        state, *counts = self._ask(f"measure {name!r}", Call(scripts.SIZE, self._three(name)[:2]))
+        state, *counts = self._ask(f"measure {name!r}", Call(scripts.SIZE, self._keys.of(name)[:2]))
         if state in (b"none", b"restarted"):
             return Size(rows=counts[0])
         if state != b"ok":
@@ -274,9 +274,6 @@ class RedisStore(DocStore):
 
     # What scripts answer ------------------------------------------------------------------------------------
 
-    def _three(self, name: str) -> list[bytes]:
-        return [self._keys.log(name), self._keys.rows(name), self._keys.lease(name)]
-
     def _try(self, doing: str, work: Callable[[], T], *, repeat: bool = False) -> T:
         return self._client.attempt(doing, work, repeat=repeat)
 
@@ -292,7 +289,7 @@ class RedisStore(DocStore):
     def _ask_of_many(self, doing: str, script: Script, names: Sequence[str]) -> list[Any]:
         """The answers of a script that takes the keys of many logs: on a cluster of one, all of them sent at once."""
         step = 1 if self._client.options.cluster else _LOGS_A_CALL
-        keys = [self._keys.log(name) for name in names]
+        keys = [self._keys.of(name).log for name in names]
         calls = [Call(script, keys[at : at + step]) for at in range(0, len(keys), step)]
         return self._try(doing, lambda: self._client.call_all(calls), repeat=True)
 
@@ -321,8 +318,8 @@ class RedisStore(DocStore):
                 "quarantine the log, and let it be built again."
             )
         raise CorruptStore(
-            f"The key {self._keys.log(name)!r} in {self._shown} is not a log that a store wrote. Quarantine or delete "
-            f"the log {name!r}, and let it be built again."
+            f"The key {self._keys.of(name).log!r} in {self._shown} is not a log that a store wrote. Quarantine or "
+            f"delete the log {name!r}, and let it be built again."
         )
 
 

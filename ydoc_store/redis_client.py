@@ -1,22 +1,18 @@
-"""Calling scripts: on the right server, over a connection whose server's *life* is known, again where that is safe.
+"""Calling scripts: on the right server, over a connection whose server's life is known, again where that is safe.
 
-A server's life ends when it restarts or another server takes its place: the last second of writes may be lost with it.
-Redis names it: `run_id` is another one after a restart, `master_replid` after a promotion. It is read over each
-connection, at its start and every second, and goes with every script, which compares it with the life in which
-the log began. So nobody, whatever he remembers, continues a log whose end may be missing.
+The life goes with every script, which compares it with the one in which the log began. So nobody, whatever he
+remembers, continues a log whose end may be missing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from itertools import count
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from redis.exceptions import (
     AskError,
@@ -30,9 +26,10 @@ from redis.exceptions import (
 
 from ydoc_store import messages
 from ydoc_store.exceptions import StoreUnavailable
+from ydoc_store.redis_connections import Connections, Lent
 from ydoc_store.redis_errors import Unsent, explain, may_pass, was_refused
 from ydoc_store.redis_scripts import Call
-from ydoc_store.redis_servers import Cluster, Connection, OneServer, Pool, Servers
+from ydoc_store.redis_servers import Cluster, OneServer, Pool, Servers
 from ydoc_store.redis_urls import RedisOptions
 
 T = TypeVar("T")
@@ -40,7 +37,6 @@ T = TypeVar("T")
 _TRIES = 4
 _PAUSE = 0.05  # seconds before the second try, twice as long before each further one, give or take half
 _REDIRECTS = 5
-_LIFE_SECONDS = 1.0  # how long what a connection's server said of itself is believed
 _CLUSTER_SECONDS = 5.0
 _NO_INDEX = "-"
 
@@ -50,18 +46,15 @@ class Client:
 
     def __init__(self, options: RedisOptions) -> None:
         self.options = options
-        self._lives: WeakKeyDictionary[Connection, tuple[str, float]] = WeakKeyDictionary()
+        self._connections = Connections()
         kind = Cluster if options.cluster else OneServer
-        self._servers: Servers = kind(options, self._forget)
+        self._servers: Servers = kind(options, self._connections.greeted)
         self._index: tuple[str, float] | None = None
         self._closed = False
 
-    def _forget(self, connection: Connection) -> None:
-        self._lives.pop(connection, None)
-
     def doubt(self) -> None:
         """A log seems to be of another life: ask the servers again before that is believed."""
-        self._lives.clear()
+        self._connections.doubt()
         self._index = None
 
     def check_open(self) -> None:
@@ -70,6 +63,7 @@ class Client:
 
     def close(self) -> None:
         self._closed = True
+        self._connections.close()
         self._servers.close()
 
     # Trying -------------------------------------------------------------------------------------------------
@@ -101,8 +95,8 @@ class Client:
         asking = False
         for _ in range(_REDIRECTS):
             try:
-                with self._lent(pool) as connection:
-                    return self._run(connection, call, asking)
+                with self._connections.lent(pool) as lent:
+                    return self._run(lent, call, asking)
             except AskError as error:  # or MovedError
                 pool, asking = self._servers.redirected(error), not isinstance(error, MovedError)
         raise TryAgainError(f"A key moved {_REDIRECTS} times between the nodes of the cluster")
@@ -117,8 +111,8 @@ class Client:
             by_pool.setdefault(id(pool), (pool, []))[1].append(number)
         answers: list[Any] = [None] * len(calls)
         with ExitStack() as stack:
-            lent = [(stack.enter_context(self._lent(pool)), numbers) for pool, numbers in by_pool.values()]
-            asked = [(connection, numbers, self._lives_for(connection)) for connection, numbers in lent]
+            lent = [(stack.enter_context(self._connections.lent(pool)), numbers) for pool, numbers in by_pool.values()]
+            asked = [(each.connection, numbers, self._lives_for(each)) for each, numbers in lent]
             for connection, numbers, (run, index) in asked:
                 commands = [calls[number].by_hash(run, index) for number in numbers]
                 connection.send_packed_command(connection.pack_commands(commands))
@@ -139,9 +133,9 @@ class Client:
         """The answer of every primary to a command that names no key."""
         answers = []
         for pool in self._servers.primaries():
-            with self._lent(pool) as connection:
-                connection.send_command(*command)
-                answers.append(connection.read_response())
+            with self._connections.lent(pool) as lent:
+                lent.connection.send_command(*command)
+                answers.append(lent.connection.read_response())
         return answers
 
     def scan(self, pattern: bytes, page: int) -> Iterator[list[bytes]]:
@@ -149,9 +143,9 @@ class Client:
         for pool in self._servers.primaries():
             cursor = b"0"
             while True:
-                with self._lent(pool) as connection:
-                    connection.send_command("SCAN", cursor, "MATCH", pattern, "COUNT", page)
-                    cursor, keys = connection.read_response()
+                with self._connections.lent(pool) as lent:
+                    lent.connection.send_command("SCAN", cursor, "MATCH", pattern, "COUNT", page)
+                    cursor, keys = lent.connection.read_response()
                 yield keys
                 if cursor == b"0":
                     break
@@ -160,30 +154,15 @@ class Client:
         """The lives of all primaries, in one word."""
         found = []
         for pool in self._servers.primaries():
-            with self._lent(pool) as connection:
-                found.append(self._life(connection))
+            with self._connections.lent(pool) as lent:
+                found.append(self._connections.life(lent))
         return hashlib.sha256(" ".join(sorted(found)).encode()).hexdigest()[:16]
 
     # One connection -----------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _lent(self, pool: Pool) -> Iterator[Connection]:
-        try:
-            connection = pool.get_connection()
-        except (RedisError, OSError) as error:
-            raise Unsent from error
-        try:
-            yield connection
-        except (ResponseError, Unsent):  # an answer: the connection is in order
-            raise
-        except BaseException:
-            connection.disconnect()
-            raise
-        finally:
-            pool.release(connection)
-
-    def _run(self, connection: Connection, call: Call, asking: bool) -> Any:
-        run, index = self._lives_for(connection)
+    def _run(self, lent: Lent, call: Call, asking: bool) -> Any:
+        connection = lent.connection
+        run, index = self._lives_for(lent)
         if asking:
             connection.send_command("ASKING")
             connection.read_response()
@@ -196,20 +175,9 @@ class Client:
         connection.send_command(*call.by_text(run, index))
         return connection.read_response()
 
-    def _lives_for(self, connection: Connection) -> tuple[str, str]:
+    def _lives_for(self, lent: Lent) -> tuple[str, str]:
         """What every script gets first: `run` and `index`."""
-        return self._life(connection), self._index_life()
-
-    def _life(self, connection: Connection) -> str:
-        life, until = self._lives.get(connection, ("", 0.0))
-        if until < time.monotonic():
-            try:
-                life = _ask_for_life(connection)
-            except (RedisError, OSError) as error:
-                connection.disconnect()
-                raise Unsent from error
-            self._lives[connection] = life, time.monotonic() + _LIFE_SECONDS
-        return life
+        return self._connections.life(lent), self._index_life()
 
     def _index_life(self) -> str:
         """One word for the lives of all who hold a part of the index of rows: it may know too little after any ends."""
@@ -224,10 +192,3 @@ class Client:
                     raise
             self._index = life, time.monotonic() + _CLUSTER_SECONDS
         return life
-
-
-def _ask_for_life(connection: Connection) -> str:
-    connection.send_packed_command(connection.pack_commands([("INFO", "server"), ("INFO", "replication")]))
-    answers = [connection.read_response(), connection.read_response()]
-    found = re.findall(rb"^(?:run_id|master_replid):(\w+)", b"\n".join(answers), re.MULTILINE)
-    return hashlib.sha256(b" ".join(found)).hexdigest()[:16]

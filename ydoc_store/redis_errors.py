@@ -44,6 +44,10 @@ class Unsent(Exception):
     """There was no connection: nothing was sent, so it may be tried again. `__cause__` says why."""
 
 
+class Reconnected(redis_errors.ConnectionError):
+    """The connection turned out to be closed, and was opened again: nothing was sent, so it may be tried again."""
+
+
 def cause_of(error: Exception) -> Exception:
     """What Redis or the network said."""
     return error.__cause__ if isinstance(error, Unsent) and isinstance(error.__cause__, Exception) else error
@@ -61,7 +65,7 @@ def may_pass(error: Exception) -> bool:
 
 def was_refused(error: Exception) -> bool:
     """Whether the call certainly changed nothing: it was not sent, or a reply says that it was not run."""
-    return isinstance(error, Unsent | redis_errors.ResponseError | redis_errors.BusyLoadingError)
+    return isinstance(error, Unsent | Reconnected | redis_errors.ResponseError | redis_errors.BusyLoadingError)
 
 
 def explain(options: RedisOptions, doing: str, error: Exception, tries: int) -> StoreError:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from ydoc_store import quarantine
 
@@ -21,29 +23,20 @@ _QUARANTINED = re.compile(rf":{_QUARANTINE}([0-9]+)")
 _ENDING = re.compile(rf"(?:{_QUARANTINED.pattern})*")
 
 
+class DocumentKeys(NamedTuple):
+    log: bytes
+    rows: bytes
+    lease: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """The keys of the store whose keys begin with `prefix`, which has no brace in it."""
 
     prefix: bytes
 
-    def log(self, name: str) -> bytes:
-        return self._of(name, _LOG)
-
-    def rows(self, name: str) -> bytes:
-        return self._of(name, b":rows")
-
-    def lease(self, name: str) -> bytes:
-        return self._of(name, b":lease")
-
-    def _of(self, name: str, ending: bytes) -> bytes:
-        """A log in quarantine stays in its slot: `{doc/board/1}:quarantine:<when>:log`. No two names share a key, as
-        what follows the last brace says how often the name had been put there."""
-        moments: list[str] = []
-        while parts := quarantine.split(name):
-            moment, name = parts
-            moments.append(f":{_QUARANTINE}{moment}")
-        return self._documents + f"{name}}}{''.join(reversed(moments))}".encode() + ending
+    def of(self, name: str) -> DocumentKeys:
+        return _keys_of(self._documents, name)
 
     @property
     def _documents(self) -> bytes:
@@ -77,6 +70,18 @@ class Keys:
         for moment in _QUARANTINED.findall(ending):
             name = quarantine.quarantined(name, moment)
         return name
+
+
+@lru_cache(maxsize=4096)
+def _keys_of(documents: bytes, name: str) -> DocumentKeys:
+    """A log in quarantine stays in its slot: `{doc/board/1}:quarantine:<when>:log`. No two names share a key, as what
+    follows the last brace says how often the name had been put there."""
+    moments: list[str] = []
+    while parts := quarantine.split(name):
+        moment, name = parts
+        moments.append(f":{_QUARANTINE}{moment}")
+    stem = documents + f"{name}}}{''.join(reversed(moments))}".encode()
+    return DocumentKeys(stem + _LOG, stem + b":rows", stem + b":lease")
 
 
 def _bytes(text: bytes) -> list[bytes]:

@@ -66,7 +66,7 @@ class Leases:
         return token, answer
 
     def release(self, name: str, token: str) -> None:
-        call = Call(scripts.RELEASE, [self._keys.lease(name)], [token])
+        call = Call(scripts.RELEASE, [self._keys.of(name).lease], [token])
         self._client.attempt(f"release {name!r}", lambda: self._client.call(call), repeat=True)
         self.tell_waiters()
 
@@ -80,7 +80,7 @@ class Leases:
     def _call(self, name: str, token: str, since: Position | None, seconds: float, *, stay: bool) -> Call:
         known: tuple[str | int, str | int] = (since.epoch, since.sequence) if since else ("", "")
         milliseconds, alive = int(seconds * 1000), int(_ALIVE * 1000)
-        keys = [self._keys.log(name), self._keys.lease(name)]
+        keys = [self._keys.of(name).log, self._keys.of(name).lease]
         return Call(scripts.LEASE, keys, (token, milliseconds, int(stay), alive, *known))
 
     def _ask(self, name: str, call: Call) -> Any:

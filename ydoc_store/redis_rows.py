@@ -25,7 +25,7 @@ class Rows:
         self._keys = keys
 
     def of(self, name: str) -> list[bytes]:
-        found: list[bytes] = self._client.call(Call(scripts.ROWS_ALL, [self._keys.rows(name)]))
+        found: list[bytes] = self._client.call(Call(scripts.ROWS_ALL, [self._keys.of(name).rows]))
         return found
 
     def add_to_index(self, name: str, rows: Collection[bytes]) -> None:
@@ -33,16 +33,16 @@ class Rows:
 
     def add(self, name: str, rows: Collection[bytes]) -> None:
         self.add_to_index(name, rows)
-        self._client.call_all([Call(scripts.ROWS_ADD, [self._keys.rows(name)], part) for part in _parts(rows)])
+        self._client.call_all([Call(scripts.ROWS_ADD, [self._keys.of(name).rows], part) for part in _parts(rows)])
 
     def remove(self, name: str, rows: Collection[bytes]) -> None:
-        self._client.call_all([Call(scripts.ROWS_REMOVE, [self._keys.rows(name)], part) for part in _parts(rows)])
+        self._client.call_all([Call(scripts.ROWS_REMOVE, [self._keys.of(name).rows], part) for part in _parts(rows)])
         self.remove_from_index(name, rows)
 
     def remove_from_index(self, name: str, rows: Collection[bytes]) -> None:
         """For rows that the document has no longer. Those that somebody gave it again meanwhile stay."""
         self._change_index(scripts.INDEX_REMOVE, name, rows)
-        calls = [Call(scripts.ROWS_KNOWN, [self._keys.rows(name)], part) for part in _parts(rows)]
+        calls = [Call(scripts.ROWS_KNOWN, [self._keys.of(name).rows], part) for part in _parts(rows)]
         again = [row for known in self._client.call_all(calls) for row in known]
         self.add_to_index(name, again)
 

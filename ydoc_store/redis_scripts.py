@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import NamedTuple
 
 Argument = bytes | str | int
 
@@ -16,8 +17,7 @@ class Script:
     sha: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A script with its keys, the first of which says where it runs. The arguments follow `run` and `index`."""
 
     script: Script

@@ -11,15 +11,21 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 import redis
 from asgiref.sync import sync_to_async
 from django.db import connections
 
+from rxcrdt import conf, documents
+from tests.conditions import until
+from tests.interposing import Interposed
 from tests.kills.scene import Scene, populate
-from tests.servers import RedisServer, redis_server
-from ydoc_store import LeaseLost, open_store
+from tests.servers import RedisServer, redis_server, running_redis_cluster
+from tests.testapp.models import Book, Library, Shelf
+from ydoc_store import DocStore, LeaseLost, open_store
+from ydoc_store.redis import RedisStore
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes, pytest.mark.redis]
 
@@ -162,3 +168,42 @@ def test_a_lease_from_before_a_restart_keeps_nobody_waiting() -> None:
         with pytest.raises(LeaseLost):
             store.begin("library/1", epoch=1, snapshot=b"", rows=(), lease=before.token)
         store.begin("library/1", epoch=1, snapshot=b"", rows=(), lease=lease.token)
+
+
+def test_who_builds_a_document_again_reads_it_after_its_rows_are_in_an_index_that_lost_them() -> None:
+    """On a cluster: the log's own node has the document's rows still, another one has lost a part of the index. A save
+    before the log is begun must find it, or be read."""
+    library = Library.objects.create(name="built twice")
+    shelf = Shelf.objects.create(library=library, label="shelf")
+    books = [Book.objects.create(shelf=shelf, title=f"{number}") for number in range(30)]
+    rows = [f"testapp.book:{book.pk}" for book in books]
+    unfound: list[str] = []
+    with running_redis_cluster() as servers, RedisStore(f"{servers[0].url}?cluster=true") as store:
+        interposed = Interposed(store)
+        conf.use_store(cast(DocStore, interposed))
+        log = documents.open(f"library/{library.pk}").log
+        loser = next(server for server in servers if not has_a_log(server))
+        loser.kill()
+        loser.start()
+        until(lambda: cluster_is_whole(loser) and store.head(log) is None)
+        assert store.rows(log) >= set(rows)
+        documents.forget_all()
+
+        def look_for_the_log() -> None:
+            found = store.documents_of(rows)
+            unfound.extend(row for row in rows if log not in found.get(row, ()))
+
+        interposed.before("begin", look_for_the_log)
+        documents.open(f"library/{library.pk}")
+        assert interposed.done
+    assert not unfound, f"saves of {len(unfound)} of {len(rows)} rows would have told nobody"
+
+
+def has_a_log(server: RedisServer) -> bool:
+    with redis.Redis(port=server.port) as client:
+        return bool(client.keys("*:log"))
+
+
+def cluster_is_whole(server: RedisServer) -> bool:
+    with redis.Redis(port=server.port, decode_responses=True) as client:
+        return bool(client.cluster("info")["cluster_state"] == "ok")

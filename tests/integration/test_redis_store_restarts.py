@@ -17,6 +17,7 @@ from ydoc_store import (
     Position,
     PositionLost,
     StoreUnavailable,
+    redis_connections,
 )
 from ydoc_store.redis import RedisStore
 from ydoc_store.testing.tools import DOC, PATIENCE, Background, append_all, begin, updates_of, wait_until
@@ -151,12 +152,52 @@ def test_who_waits_for_a_lease_waits_on_over_a_restart(server: RedisServer) -> N
 
         waiting = Background(wait)
         with asked(server) as client:
-            wait_until(lambda: bool(client.execute_command("HLEN", store._keys.lease(DOC)) > 3))
+            wait_until(lambda: bool(client.execute_command("HLEN", store._keys.of(DOC).lease) > 3))
         server.kill()
         server.start()
         assert waiting.result().log is None  # nothing was kept: neither the lease nor the log
         with pytest.raises(LeaseLost):
             store.begin(DOC, epoch=2, snapshot=b"", rows=(), lease=held.token)
+
+
+# Connections that redis-py opens again by itself -----------------------------------------------------------
+
+
+def close_behind_its_back(store: RedisStore) -> None:
+    """As other threads do, through redis-py, when they look at the nodes of a cluster anew."""
+    connections = [lent.connection for idle in store._client._connections._idle.values() for lent in idle]
+    assert connections
+    for connection in connections:
+        connection.disconnect()
+
+
+@pytest.fixture
+def believes_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if everything happened within milliseconds."""
+    monkeypatch.setattr(redis_connections, "_FRESH_SECONDS", 60.0)
+    monkeypatch.setattr(redis_connections, "_LIFE_SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("believes_for_long")
+def test_a_connection_that_leads_to_another_life_carries_nothing_from_before() -> None:
+    with redis_server(options=AOF) as server, RedisStore(server.url) as store:
+        begin(store)
+        append_all(store, [b"1", b"2"])
+        server.kill()
+        server.start()
+        close_behind_its_back(store)
+        assert_lost(store)
+
+
+@pytest.mark.usefixtures("believes_for_long")
+def test_an_append_over_a_connection_that_somebody_closed_is_sent_over_another(server: RedisServer) -> None:
+    with RedisStore(server.url) as store:
+        begin(store)
+        close_behind_its_back(store)
+        append_all(store, [b"1"])
+        close_behind_its_back(store)
+        store.append(DOC, b"2", expect=Position(1, 1))
+        assert updates_of(store) == [b"1", b"2"]
 
 
 # Time-outs --------------------------------------------------------------------------------------------------
@@ -221,7 +262,7 @@ def test_logs_are_lost_when_a_replica_takes_over(server: RedisServer) -> None:
     with with_replica(server) as replica, RedisStore(server.url) as store, asked(replica) as client:
         begin(store)
         append_all(store, [b"1", b"2"])
-        wait_until(lambda: bool(client.exists(store._keys.log(DOC))))
+        wait_until(lambda: bool(client.exists(store._keys.of(DOC).log)))
         server.kill()
         client.replicaof("NO", "ONE")
         with RedisStore(replica.url) as after:
@@ -234,7 +275,7 @@ def test_logs_are_lost_when_the_first_primary_takes_over_again(server: RedisServ
         wait_until(lambda: one.info("replication")["connected_slaves"] == 1)
         begin(store)
         append_all(store, [b"1", b"2"])
-        wait_until(lambda: two.llen(store._keys.log(DOC)) == 4)
+        wait_until(lambda: two.llen(store._keys.of(DOC).log) == 4)
         two.replicaof("NO", "ONE")
         one.replicaof("127.0.0.1", str(replica.port))
         wait_until(lambda: one.info("replication")["master_link_status"] == "up")
@@ -275,12 +316,12 @@ def test_keys_that_move_to_another_node_are_followed() -> None:
             store.add_rows(name, ["row"])
         with asked(servers[0]) as one, asked(servers[1]) as two:
             ids = [client.cluster("myid") for client in (one, two)]
-            there = [name for name in names if owns(one, store._keys.rows(name))]
+            there = [name for name in names if owns(one, store._keys.of(name).rows)]
             for name in there:
-                slot = one.cluster("keyslot", store._keys.rows(name))
+                slot = one.cluster("keyslot", store._keys.of(name).rows)
                 two.cluster("setslot", slot, "importing", ids[0])
                 one.cluster("setslot", slot, "migrating", ids[1])
-                one.migrate("127.0.0.1", servers[1].port, store._keys.rows(name), 0, 1000)
+                one.migrate("127.0.0.1", servers[1].port, store._keys.of(name).rows, 0, 1000)
                 assert store.rows(name) == {"row"}  # ASK
                 for client in (one, two):
                     client.cluster("setslot", slot, "node", ids[1])

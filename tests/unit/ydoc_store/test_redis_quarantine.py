@@ -107,8 +107,8 @@ def assert_begins_again(store: RedisStore) -> None:
 
 @pytest.mark.parametrize("spoil", UNREADABLE)
 def test_an_unreadable_log_is_moved_as_it_is(store: RedisStore, client: Any, spoil: Spoil) -> None:
-    spoil(client, store._keys.log(DOC))
-    before = client.dump(store._keys.log(DOC))
+    spoil(client, store._keys.of(DOC).log)
+    before = client.dump(store._keys.of(DOC).log)
     with pytest.raises(UNREADABLE[spoil]):
         store.load(DOC)
     with pytest.raises(UNREADABLE[spoil]):
@@ -116,7 +116,7 @@ def test_an_unreadable_log_is_moved_as_it_is(store: RedisStore, client: Any, spo
     moved = store.quarantine(DOC)
     assert moved is not None
     assert re.fullmatch(rf"quarantine:\d{{13}}:{DOC}", moved)
-    assert client.dump(store._keys.log(moved)) == before
+    assert client.dump(store._keys.of(moved).log) == before
     with pytest.raises(UNREADABLE[spoil]):
         store.load(moved)
     assert list(store.names()) == ["healthy", moved]
@@ -125,7 +125,7 @@ def test_an_unreadable_log_is_moved_as_it_is(store: RedisStore, client: Any, spo
     assert list(store.names()) == [DOC, "healthy", moved]
     store.delete(moved)
     assert list(store.names()) == [DOC, "healthy"]
-    assert not client.exists(store._keys.log(moved))
+    assert not client.exists(store._keys.of(moved).log)
     assert updates_of(store) == [b"a"]
 
 
@@ -133,7 +133,7 @@ def test_an_unreadable_log_is_moved_as_it_is(store: RedisStore, client: Any, spo
 def test_an_unreadable_log_was_never_used_until_it_is_in_quarantine(
     store: RedisStore, client: Any, spoil: Spoil
 ) -> None:
-    spoil(client, store._keys.log(DOC))
+    spoil(client, store._keys.of(DOC).log)
     store.touch([DOC, "healthy"])
     assert store.usage([DOC, "healthy"]).keys() == {"healthy"}
     assert list(store.unused(HOUR)) == [DOC]
@@ -144,7 +144,7 @@ def test_an_unreadable_log_was_never_used_until_it_is_in_quarantine(
 
 
 def test_a_log_whose_times_cannot_be_read_can_be_used_and_gets_new_ones(store: RedisStore, client: Any) -> None:
-    write_impossible_times(client, store._keys.log(DOC))
+    write_impossible_times(client, store._keys.of(DOC).log)
     assert updates_of(store) == [b"1", b"2"]
     assert store.usage([DOC]) == {}
     assert list(store.unused(HOUR)) == [DOC]
@@ -155,20 +155,20 @@ def test_a_log_whose_times_cannot_be_read_can_be_used_and_gets_new_ones(store: R
 
 
 def test_a_log_of_another_life_is_no_log_and_can_be_quarantined(store: RedisStore, client: Any) -> None:
-    restore_from_another_life(client, store._keys.log(DOC))
+    restore_from_another_life(client, store._keys.of(DOC).log)
     with pytest.raises(PositionLost, match="Begin a new lineage"):
         store.since(DOC, Position(OLD, 2))
     used = store.usage([DOC])[DOC].used
     moved = store.quarantine(DOC)
     assert moved is not None
     assert store.load(moved) is None
-    assert client.llen(store._keys.log(moved)) == 2 + 7
+    assert client.llen(store._keys.of(moved).log) == 2 + 7
     assert store.usage([moved])[moved].used > used
     assert_begins_again(store)
 
 
 def test_a_log_of_another_life_can_be_begun_again_without_quarantine(store: RedisStore, client: Any) -> None:
-    restore_from_another_life(client, store._keys.log(DOC))
+    restore_from_another_life(client, store._keys.of(DOC).log)
     assert_begins_again(store)
 
 
@@ -177,7 +177,7 @@ def test_a_log_of_another_life_can_be_begun_again_without_quarantine(store: Redi
 
 @pytest.mark.parametrize("key", ["rows", "lease"])
 def test_rows_and_leases_that_are_none_are_moved_along(store: RedisStore, client: Any, key: str) -> None:
-    taken = getattr(store._keys, key)(DOC)
+    taken = getattr(store._keys.of(DOC), key)
     client.delete(taken)
     client.set(taken, b"Dear diary")
     calls: dict[str, Callable[[], object]] = {
@@ -188,17 +188,17 @@ def test_rows_and_leases_that_are_none_are_moved_along(store: RedisStore, client
         calls[key]()
     moved = store.quarantine(DOC)
     assert moved is not None
-    assert client.get(getattr(store._keys, key)(moved)) == b"Dear diary"
+    assert client.get(getattr(store._keys.of(moved), key)) == b"Dear diary"
     assert_begins_again(store)
     store.delete(moved)
-    assert not client.exists(getattr(store._keys, key)(moved))
+    assert not client.exists(getattr(store._keys.of(moved), key))
 
 
 def test_quarantine_does_not_ask_who_holds_the_lease(store: RedisStore, client: Any) -> None:
     """Its holder finds its position lost; it is still the one who may begin the log again."""
     with RedisStore(store.url) as other:
         lease = other.lease(DOC, since=None, seconds=60, wait=0)
-        write_nonsense(client, store._keys.log(DOC))
+        write_nonsense(client, store._keys.of(DOC).log)
         moved = store.quarantine(DOC)
         with pytest.raises(PositionLost):
             other.append(DOC, b"3", expect=Position(OLD, 2), lease=lease.token)
@@ -221,10 +221,10 @@ NAMES = st.lists(PARTS, max_size=8).map("".join) | st.text(max_size=12)
 @given(name=NAMES, milliseconds=st.integers(0, 10**13))
 def test_every_name_has_keys_of_its_own_and_is_found_again(name: str, milliseconds: int) -> None:
     keys, moved = Keys(b"p:"), f"quarantine:{milliseconds}:{name}"
-    assert (keys.name(keys.log(name)), keys.name(keys.log(moved))) == (name, moved)
-    slots = [redis.crc.key_slot(of(called)) for called in (name, moved) for of in (keys.log, keys.rows, keys.lease)]
-    assert len(set(slots)) == 1
-    assert len({of(called) for called in (name, moved) for of in (keys.log, keys.rows, keys.lease)}) == 6
+    assert (keys.name(keys.of(name).log), keys.name(keys.of(moved).log)) == (name, moved)
+    all_of_them = {*keys.of(name), *keys.of(moved)}
+    assert len(all_of_them) == 6
+    assert len({redis.crc.key_slot(key) for key in all_of_them}) == 1
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_all_keys_begin_with_the_prefix_and_those_of_a_document_are_in_one_slot(
         for name in ("", "}", "{x}", "{}", "board/1", "a}b{c"):
             begin(store, name, rows=["row"])
             store.lease(name, since=None, seconds=30, wait=0)
-            keys = (store._keys.log(name), store._keys.rows(name), store._keys.lease(name))
+            keys = (store._keys.of(name).log, store._keys.of(name).rows, store._keys.of(name).lease)
             assert len({redis.crc.key_slot(key) for key in keys}) == 1
             assert all(client.exists(key) for key in keys)
         store.incarnation()
@@ -175,7 +175,7 @@ def test_scripts_that_redis_has_forgotten_are_sent_again(store: RedisStore, clie
 @pytest.mark.parametrize("header", [b"", b"nonsense", b"1 2", b"1 1 x a -", b"-1 1 0 a -", b"1 1 0 a - 1 2 3 4"])
 def test_a_log_that_no_store_wrote_is_named_and_can_be_deleted(store: RedisStore, client: Any, header: bytes) -> None:
     begin(store)
-    client.lset(store._keys.log(DOC), 0, header)
+    client.lset(store._keys.of(DOC).log, 0, header)
     for call in (
         lambda: store.load(DOC),
         lambda: store.since(DOC, Position(1, 0)),
@@ -195,7 +195,7 @@ def test_a_log_that_no_store_wrote_is_named_and_can_be_deleted(store: RedisStore
 @pytest.mark.parametrize("key", ["log", "rows", "lease"])
 def test_a_key_of_another_type_is_named_and_changes_nothing(store: RedisStore, client: Any, key: str) -> None:
     begin(store, rows=["row"])
-    taken = getattr(store._keys, key)(DOC)
+    taken = getattr(store._keys.of(DOC), key)
     client.delete(taken)
     client.set(taken, "Dear diary")
     calls: dict[str, Callable[[], object]] = {
@@ -212,12 +212,12 @@ def test_a_key_of_another_type_is_named_and_changes_nothing(store: RedisStore, c
 
 def test_a_log_of_a_newer_version_is_left_alone(store: RedisStore, client: Any) -> None:
     begin(store)
-    client.lset(store._keys.log(DOC), 0, b"2 whatever comes next")
+    client.lset(store._keys.of(DOC).log, 0, b"2 whatever comes next")
     with pytest.raises(LogTooNew, match="Upgrade rxcrdt"):
         store.load(DOC)
     with pytest.raises(LogTooNew):
         store.lease(DOC, since=None, seconds=30, wait=0)
-    assert client.lindex(store._keys.log(DOC), 0) == b"2 whatever comes next"
+    assert client.lindex(store._keys.of(DOC).log, 0) == b"2 whatever comes next"
 
 
 def test_without_memory_nothing_is_changed_and_it_says_so(store: RedisStore, client: Any) -> None:
@@ -332,10 +332,10 @@ def test_leases_and_lines_end_by_themselves(store: RedisStore, client: Any) -> N
     held = store.lease(DOC, since=None, seconds=30, wait=0)
     with pytest.raises(LeaseTimeout):
         store.lease(DOC, since=None, seconds=30, wait=0.05)
-    assert client.hlen(store._keys.lease(DOC)) == 3  # nobody is in line any more
-    assert 0 < client.pttl(store._keys.lease(DOC)) < 2 * 3600 * 1000
+    assert client.hlen(store._keys.of(DOC).lease) == 4  # nobody is in line any more
+    assert 0 < client.pttl(store._keys.of(DOC).lease) < 2 * 3600 * 1000
     store.release(DOC, held.token)
-    assert not client.exists(store._keys.lease(DOC))
+    assert not client.exists(store._keys.of(DOC).lease)
 
 
 # Forks and threads ------------------------------------------------------------------------------------------
