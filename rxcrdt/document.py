@@ -79,10 +79,14 @@ class Document:
     def unsubscribe(self, listener: Listener) -> None:
         self._mirror.unsubscribe(listener)
 
-    def answer(self, state_vector: bytes, enroll: Callable[[bytes], None]) -> None:
-        """Calls ``enroll`` with what a client of ``state_vector`` lacks, while no entry can come in between."""
+    def answer(self, state_vector: bytes, enroll: Callable[[bytes], None]) -> bytes:
+        """Calls ``enroll`` with what a client of ``state_vector`` lacks, while no entry can come in between.
+
+        Returns the document's own state vector of that moment.
+        """
         with self._loaded() as replica:
             enroll(replica.lacking(state_vector))
+            return replica.state()
 
     def state_vector(self) -> bytes:
         with self._loaded() as replica:

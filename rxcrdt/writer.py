@@ -139,20 +139,23 @@ class Writer:
         self._again(write)
 
     def _project(self, lease: Lease, using: str, *, anew: bool = False) -> None:
-        """Rows are announced to the index, then read once more: a save in between found nobody to tell."""
+        """Rows are announced to the index, then read once more: a save in between found nobody to tell. Those of a log
+        that is begun anew are announced in any case: what took the log may have taken a part of the index, too."""
         self._mirror.nudged = False  # whatever it was about is read now
         store = conf.store()
         if self._mirror.replica is not None and store.head(self._log) is None:
             self._mirror.drop()  # a lost log has to come back, even if there is nothing new to say
+        replica = self._mirror.replica
         indexed = store.rows(self._log)
+        announced = set() if replica is None else set(indexed)
         while True:
             root, forest = read_whole(self._anchor, self._name, self._value, using)
             rows = forest.rows(self._plan)
-            if rows <= indexed:
+            if rows <= announced:
                 break
-            store.add_rows(self._log, rows - indexed)
-            indexed |= rows
-        replica = self._mirror.replica
+            store.add_rows(self._log, rows - announced)
+            announced |= rows
+        indexed |= announced
         if root is not None and (anew or replica is None):
             self._begin(lease, root, forest, rows)
         if indexed - rows:

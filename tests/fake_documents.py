@@ -82,7 +82,7 @@ class FakeDocument:
 
     # What a room asks
 
-    def answer(self, state_vector: bytes, enroll: Callable[[bytes], None]) -> None:
+    def answer(self, state_vector: bytes, enroll: Callable[[bytes], None]) -> bytes:
         self.before_answer()
         with self._lock:
             if self.failing is not None:
@@ -90,6 +90,7 @@ class FakeDocument:
             ours = parse_state_vector(self._doc.get_state())
             old = older_lineages(parse_state_vector(state_vector), ours)
             enroll(kill_set(old) if old else self._doc.get_update(state_vector))
+            return self._doc.get_state()
 
     def state_vector(self) -> bytes:
         with self._lock:
