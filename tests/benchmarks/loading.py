@@ -99,11 +99,12 @@ def _table(found: dict[str, list[Block]], log: Log, tasks: int, calls: int) -> T
             of_rounds(blocks, lambda block: block.cpu_each) * 1e3,
             of_rounds(blocks, lambda block: block.server_cpu_each) * 1e3 if what.startswith("Redis") else None,
             ratio(blocks, bare, lambda block: block.at(50)),
+            ratio(blocks, bare, lambda block: block.cpu_each),
         )
         for what, blocks in found.items()
     ]
     entries = f" and {len(log.entries)} entries" if log.entries else ""
-    columns = ["what", "p50 ms", "slowest ms", "CPU ms", "server's CPU ms", "p50 / pycrdt"]
+    columns = ["what", "p50 ms", "slowest ms", "CPU ms", "server's CPU ms", "p50 / pycrdt", "CPU / pycrdt"]
     note = f"Medians of {len(bare)} rounds of {calls} calls, in turns. {len(log.snapshot) / tasks:,.0f} bytes a row."
     size = len(log.snapshot) + sum(len(entry.update) for entry in log.entries)
     title = f"{tasks:,} rows{entries}, {size:,} bytes"

@@ -1,4 +1,4 @@
-"""The sections of `python -m tests.benchmarks store`, in the order in which they run. A new one is a line here."""
+"""The sections of `python -m tests.benchmarks store`, in the order in which they run. Another one is a line here."""
 
 from __future__ import annotations
 

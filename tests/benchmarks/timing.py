@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from statistics import median
 from typing import TypeVar
 
@@ -36,7 +37,7 @@ class Block:
 def percentile(values: Sequence[float], percent: float) -> float:
     """The nearest rank: one of `values`."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, round(len(ordered) * percent / 100))]
+    return ordered[max(0, ceil(len(ordered) * percent / 100) - 1)]
 
 
 def no_cpu() -> float:

@@ -84,9 +84,13 @@ def test_a_ratio_is_that_of_each_round_and_not_of_the_medians() -> None:
     assert of_rounds(ours, float) / of_rounds(beside, float) == 3.0
 
 
-@pytest.mark.parametrize(("percent", "value"), [(0, 1), (50, 51), (99, 100), (100, 100)])
+@pytest.mark.parametrize(("percent", "value"), [(0, 1), (50, 50), (99, 99), (99.5, 100), (100, 100)])
 def test_a_percentile_is_one_of_the_values(percent: float, value: float) -> None:
     assert percentile(range(100, 0, -1), percent) == value
+
+
+def test_half_of_three_values_are_at_most_the_middle_one() -> None:
+    assert percentile([3.0, 1.0, 2.0], 50) == 2.0
 
 
 def test_every_call_is_timed_by_itself() -> None:
