@@ -26,7 +26,7 @@ def describe_machine(run: Run) -> list[str]:
 
 
 def _lines(run: Run) -> Iterator[str]:
-    yield f"{_processor()}, {_cores()} cores, {_memory()}, {platform.system()} {platform.release()}"
+    yield f"{_processor()}, {_cores()} cores, {_memory()}, {platform.system()} {_release()}"
     yield f"load average before the run {run.load_before:.1f}, at its end {os.getloadavg()[0]:.1f}, with its own"
     yield f"files on {_file_system(run.folder)}"
     yield f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
@@ -44,6 +44,12 @@ def _processor() -> str:
         if found:
             return found[1]
     return platform.processor() or platform.machine()
+
+
+def _release() -> str:
+    """The kernel's version, without what its builder called it."""
+    found = re.match(r"[\d.]+\d", platform.release())
+    return found[0] if found else ""
 
 
 def _cores() -> int:
