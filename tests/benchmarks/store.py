@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import append, catch_up, hot, loading, memory, peers, writers
+from tests.benchmarks import append, catch_up, endurance, hot, loading, memory, peers, writers
 
 __all__ = ["SECTIONS"]
 
@@ -14,4 +14,5 @@ SECTIONS = (
     loading.SECTION,
     memory.SECTION,
     peers.SECTION,
+    endurance.SECTION,
 )

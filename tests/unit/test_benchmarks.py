@@ -32,7 +32,7 @@ def test_a_quick_run_measures_every_section(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     found = json.loads(written.read_text(encoding="utf-8"))
     not_measured = set(NAMES) - found["sections"].keys()
-    assert not_measured <= {"peers"}, "they alone need something that `make test` does not install"
+    assert not_measured <= {"peers"}, "it alone needs something that `make test` does not install"
     assert ("Not measured: " in run.stdout) == bool(not_measured)
     for tables in found["sections"].values():
         assert tables
