@@ -39,6 +39,9 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 MAX_HELD: Final = 64
 #: A larger frame is parsed in a worker thread.
 LARGE_FRAME: Final = 16 * 1024
+#: A server that ends waits for its sockets, and for no thread: uvicorn kills itself then. Whoever compares a document
+#: at that moment would leave its lease behind, and everybody who saves would wait for that to run out.
+FINISH_SECONDS: Final = 5.0
 READ_ONLY: Final = "This document is read-only for you: what you change stays in your copy."
 TRY_AGAIN: Final = "The server could not open this document now. Try again."
 
@@ -104,6 +107,8 @@ class Connection:
             await self._end(CloseCode.RESTARTING, TRY_AGAIN)
         finally:
             self._clean_up()
+            if not _connections():
+                await workers.finish(FINISH_SECONDS)
 
     def _stop(self) -> None:
         """The socket was closed from elsewhere: by its room, or because it does not read."""

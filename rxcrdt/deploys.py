@@ -13,7 +13,7 @@ from rxcrdt import conf, relay, retention
 from rxcrdt.names import LogName
 from ydoc_store import Entry, HeadMoved, LeaseTimeout, Position, PositionLost
 
-__all__ = ["NUDGE", "nudge"]
+__all__ = ["NUDGE", "newest_epoch", "nudge"]
 
 logger = logging.getLogger("rxcrdt.flushing")
 
@@ -34,6 +34,14 @@ def nudge(log: str) -> None:
         logger.info("%s could not be nudged, and is compared with the database a little later: %s", log, error)
         return
     relay.publish(log, Entry(position=position, update=NUDGE))
+
+
+def newest_epoch(log: str, root: str) -> int:
+    """The newest lineage of this document, in the log of whatever version. ``root`` is its first row's key."""
+    document, store = LogName.parse(log)[:2], conf.store()
+    logs = [log, *store.documents_of([root]).get(root, ())]
+    heads = store.heads([each for each in logs if LogName.parse(each)[:2] == document])
+    return max((head.epoch for head in heads.values()), default=0)
 
 
 def _append(log: str) -> Position:

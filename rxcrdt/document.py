@@ -20,14 +20,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 
-from rxcrdt import conf, folding, retention, tombstones, workers
+from rxcrdt import conf, deploys, folding, retention, tombstones, workers
 from rxcrdt.anchors import Anchor
 from rxcrdt.audience import Listener
 from rxcrdt.changes import Changes
 from rxcrdt.exceptions import CorruptDocument, DocumentGone
 from rxcrdt.layers import Plan
+from rxcrdt.lineage import newest_lineage, read_state_vector
 from rxcrdt.mirror import Mirror
 from rxcrdt.names import LogName
+from rxcrdt.projection import node_row_key
 from rxcrdt.replica import Replica
 from rxcrdt.tables import Content
 from rxcrdt.values import Json
@@ -84,9 +86,30 @@ class Document:
 
         Returns the document's own state vector of that moment.
         """
+        self._overtake(state_vector)
         with self._loaded() as replica:
             enroll(replica.lacking(state_vector))
             return replica.state()
+
+    def _overtake(self, state_vector: bytes) -> None:
+        """Where two lineages wrote one key, a client shows the later one: so ours has to be later than all that it has.
+
+        It may have the next one of this log, of which this process has not heard yet; or one that another version's
+        log has begun since (see ``rxcrdt.deploys``): then ours begins anew. A state vector proves neither, the store
+        does: whoever claims what was never begun is answered as if he had not.
+        """
+        newest = newest_lineage(read_state_vector(state_vector))
+        with self._loaded() as replica:
+            root, epoch = replica.root, replica.position.epoch
+        if newest <= epoch or root is None:
+            return
+        if newest > deploys.newest_epoch(self.log, node_row_key(self.plan, root)):
+            return
+        with self._exclusive():
+            self._take_incoming()
+            position = self.position
+            if position is None or position.epoch < newest:
+                self._writer.compare(self._writer.alias(), above=newest)
 
     def state_vector(self) -> bytes:
         with self._loaded() as replica:

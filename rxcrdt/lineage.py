@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from pycrdt import write_var_uint
 
-__all__ = ["FIRST_TRUTH_ID", "clock_id", "kill_set", "older_lineages", "read_state_vector"]
+__all__ = ["FIRST_TRUTH_ID", "clock_id", "kill_set", "newest_lineage", "older_lineages", "read_state_vector"]
 
 FIRST_TRUTH_ID = 2**32  # clients' own ids lie below; the larger id wins where two write one register
 
@@ -24,6 +24,11 @@ def clock_id(after: int = 0) -> int:
 def older_lineages(theirs: Mapping[int, int], ours: Mapping[int, int]) -> dict[int, int]:
     """The truth ids of a client's state vector that the log does not have, with their clocks."""
     return {client: clock for client, clock in theirs.items() if client >= FIRST_TRUTH_ID and client not in ours}
+
+
+def newest_lineage(clocks: Mapping[int, int]) -> int:
+    """The largest truth id of which somebody has anything; 0 if there is none."""
+    return max((client for client, clock in clocks.items() if client >= FIRST_TRUTH_ID and clock), default=0)
 
 
 def kill_set(clocks: Mapping[int, int]) -> bytes:

@@ -49,7 +49,7 @@ def evict(log: LogName, *, unused_for: float) -> bool:
     Under the lease, so that nobody is writing. Somebody may open it at this very moment: he finds his log gone at the
     next poll, as after any loss, and gets the new one as one update.
     """
-    if not may_be_evicted(log):
+    if not may_be_evicted(log) or _is_proof(log):
         return False
     try:
         return _evict(str(log), unused_for)
@@ -63,6 +63,20 @@ def evict(log: LogName, *, unused_for: float) -> bool:
         return True
     except StoreUnavailable:
         return _evict_without_lease(str(log), unused_for)
+
+
+def _is_proof(log: LogName) -> bool:
+    """Whether another version's log of this document began earlier: a client that has seen this one gets from there
+    only what is of a later lineage, and its word for that is not enough. See ``Document.answer``."""
+    store, name = conf.store(), str(log)
+    try:
+        head = store.head(name)
+    except CorruptStore:
+        return False
+    rows = store.rows(name) if head is not None else ()
+    found = {other for others in store.documents_of(rows).values() for other in others if other != name}
+    heads = store.heads([other for other in found if LogName.parse(other)[:2] == log[:2]])
+    return head is not None and any(other.epoch < head.epoch for other in heads.values())
 
 
 def _evict(name: str, unused_for: float) -> bool:

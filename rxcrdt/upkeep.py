@@ -106,7 +106,7 @@ class Upkeep:
     @staticmethod
     def _interval() -> float:
         """How often to look: more often where the store finds it natural, as ``pulse`` costs microseconds."""
-        own = conf.settings().poll_seconds
+        own = min(conf.settings().poll_seconds, retention.TOUCH_SECONDS)
         try:
             natural = conf.store().poll_seconds
         except Exception:
@@ -116,11 +116,14 @@ class Upkeep:
 
     def _look_after(self, cares: list[_Care]) -> None:
         now = time.monotonic()
+        try:
+            self._touch(cares, now)  # first: what another version saves after the comparison must come as a nudge
+        except Exception as error:  # noqa: BLE001 - said by the outage
+            self._outage.failed(error)
         for care in cares:
             if care.reconcile_at <= now:
                 self._reconcile(care)
         try:
-            self._touch(cares, now)
             self._poll(cares, now)
             self._outage.worked()
         except Exception as error:  # noqa: BLE001 - said by the outage

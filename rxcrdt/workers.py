@@ -18,7 +18,7 @@ from django.db import close_old_connections
 from rxcrdt.conf import settings
 from rxcrdt.processes import PerProcess
 
-__all__ = ["Panic", "in_background", "run", "submit", "wait_for_background"]
+__all__ = ["Panic", "finish", "in_background", "run", "submit", "wait_for_background"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,11 @@ def in_background(what: str, function: Callable[..., object], *args: object) -> 
         return
     pools.waiting.add(job)
     job.add_done_callback(pools.waiting.discard)
+
+
+async def finish(seconds: float) -> bool:
+    """``wait_for_background``, for an event loop."""
+    return await asyncio.to_thread(wait_for_background, seconds)
 
 
 def wait_for_background(seconds: float) -> bool:

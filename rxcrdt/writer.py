@@ -129,12 +129,15 @@ class Writer:
 
     # Everything
 
-    def compare(self, using: str, *, anew: bool = False) -> None:
-        """Shows what the database says, all of it. Builds the log if there is none; with ``anew`` in any case."""
+    def compare(self, using: str, *, anew: bool = False, above: int = 0) -> None:
+        """Shows what the database says, all of it. Builds the log if there is none; with ``anew`` in any case, and
+        where its epoch is not larger than ``above``."""
 
         def write() -> None:
             with self._leased(times=BUILD_LEASES) as lease:
-                self._project(lease, using, anew=anew)
+                replica = self._mirror.replica
+                overtaken = replica is not None and replica.position.epoch <= above
+                self._project(lease, using, anew=anew or overtaken)
 
         self._again(write)
 

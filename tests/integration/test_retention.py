@@ -147,3 +147,21 @@ def test_nobody_is_evicted_while_he_writes(library: Library) -> None:
     assert not retention.evict(log, unused_for=0)
     conf.store().release(str(log), lease.token)
     assert retention.evict(log, unused_for=0)
+
+
+@pytest.mark.usefixtures("nothing_is_kept")
+def test_the_proof_that_a_client_has_seen_a_later_lineage_stays_as_long_as_it_is_needed(library: Library) -> None:
+    """Two versions' logs: who has seen the later one must not get the earlier one."""
+    snapshot("library", library.pk)
+    ours = log_of(library)
+    later = ours._replace(schema="nextweek00")
+    store = conf.store()
+    head = store.head(str(ours))
+    assert head is not None
+    lease = store.lease(str(later), since=None, seconds=1, wait=0)
+    row = f"testapp.library:{library.pk}"
+    store.begin(str(later), epoch=head.epoch + 1, snapshot=b"\x00\x00", rows=[row], lease=lease.token)
+    store.release(str(later), lease.token)
+    assert not retention.evict(later, unused_for=0)
+    assert retention.evict(ours, unused_for=0)
+    assert retention.evict(later, unused_for=0)

@@ -650,9 +650,9 @@ async def test_a_client_that_asks_and_does_not_read_gets_one_answer_at_a_time(
     answers: list[bytes] = []
     answer = Document.answer
 
-    def counting(self: Document, state_vector: bytes, enroll: Callable[[bytes], None]) -> None:
+    def counting(self: Document, state_vector: bytes, enroll: Callable[[bytes], None]) -> bytes:
         answers.append(state_vector)
-        answer(self, state_vector, enroll)
+        return answer(self, state_vector, enroll)
 
     monkeypatch.setattr(Document, "answer", counting)
     socket = RawSocket(document)
