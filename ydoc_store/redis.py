@@ -140,8 +140,6 @@ class RedisStore(DocStore):
             raise HeadMoved(messages.head_moved(name, expect, missed[-1].position), missed=missed)
         if answer[0] != b"ok":
             self._refuse(name, answer, expect)
-        if released:
-            self._leases.tell_waiters()
         return Position(expect.epoch, expect.sequence + 1)
 
     def _append(
@@ -270,7 +268,6 @@ class RedisStore(DocStore):
 
     def close(self) -> None:
         self._client.close()
-        self._leases.tell_waiters()
 
     # What scripts answer ------------------------------------------------------------------------------------
 

@@ -138,6 +138,12 @@ class Client:
                 answers.append(lent.connection.read_response())
         return answers
 
+    def wait(self, key: bytes, seconds: float) -> None:
+        """Until there is an element in the list `key`, which is taken out, or for so long."""
+        with self._connections.lent(self._servers.pool_for(key)) as lent:
+            lent.connection.send_command("BLPOP", key, seconds)
+            lent.connection.read_response()
+
     def scan(self, pattern: bytes, page: int) -> Iterator[list[bytes]]:
         """Pages of the keys that match, some of them more than once."""
         for pool in self._servers.primaries():

@@ -152,7 +152,7 @@ def test_who_waits_for_a_lease_waits_on_over_a_restart(server: RedisServer) -> N
 
         waiting = Background(wait)
         with asked(server) as client:
-            wait_until(lambda: bool(client.execute_command("HLEN", store._keys.of(DOC).lease) > 3))
+            wait_until(lambda: bool(client.execute_command("HLEN", store._keys.of(DOC).lease) > 4))
         server.kill()
         server.start()
         assert waiting.result().log is None  # nothing was kept: neither the lease nor the log
@@ -198,6 +198,20 @@ def test_an_append_over_a_connection_that_somebody_closed_is_sent_over_another(s
         close_behind_its_back(store)
         store.append(DOC, b"2", expect=Position(1, 1))
         assert updates_of(store) == [b"1", b"2"]
+
+
+def test_a_lease_of_another_life_keeps_nobody_waiting() -> None:
+    """What its holder meant to continue is gone."""
+    with redis_server(options=AOF) as server, RedisStore(server.url) as store:
+        begin(store)
+        held = store.lease(DOC, since=None, seconds=3600, wait=0)
+        server.kill()
+        server.start()
+        lease = store.lease(DOC, since=Position(1, 0), seconds=30, wait=PATIENCE)
+        assert lease.log is None
+        with pytest.raises(LeaseLost):
+            store.begin(DOC, epoch=2, snapshot=b"", rows=(), lease=held.token)
+        assert store.begin(DOC, epoch=2, snapshot=b"", rows=(), lease=lease.token) == Position(2, 0)
 
 
 # Time-outs --------------------------------------------------------------------------------------------------

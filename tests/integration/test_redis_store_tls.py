@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ssl
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Event, Thread
@@ -101,24 +102,25 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @contextmanager
 def tls_in_front_of(port: int, context: ssl.SSLContext, *, on: int = 0) -> Iterator[int]:
     """Takes TLS connections on a port (`on`, or any), and passes on what they say to the plain one."""
+    listening = Event()
     ports: list[int] = []
-    loop, listening = asyncio.new_event_loop(), Event()
+    stop: list[Callable[[], object]] = []
 
     async def serve() -> None:
         server = await asyncio.start_server(lambda *client: _pass_on(client, port), "127.0.0.1", on, ssl=context)
+        stopped = asyncio.Event()
+        stop.append(partial(asyncio.get_running_loop().call_soon_threadsafe, stopped.set))
         ports.append(server.sockets[0].getsockname()[1])
         listening.set()
-        with suppress(asyncio.CancelledError):
-            await server.serve_forever()
+        await stopped.wait()
 
-    main = loop.create_task(serve())
-    thread = Thread(target=loop.run_until_complete, args=(main,), daemon=True)
+    thread = Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     assert listening.wait(PATIENCE)
     try:
         yield ports[0]
     finally:
-        loop.call_soon_threadsafe(main.cancel)
+        stop[0]()
         thread.join(PATIENCE)
 
 
@@ -131,11 +133,14 @@ async def _pass_on(client: tuple[Any, ...], port: int) -> None:
 
 
 async def _copy(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
+    try:
         while data := await source.read(65536):
             to.write(data)
             await to.drain()
-    to.close()
+    except OSError:
+        pass
+    finally:
+        to.close()
 
 
 def context_of(authority: Authority, *hosts: str) -> ssl.SSLContext:

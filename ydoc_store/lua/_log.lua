@@ -61,9 +61,29 @@ local function add_rows(key, from)
   end
 end
 
+-- The lease at `key` is free: whoever is first in line for it hears of it, by an element in a list of his own. Those
+-- who said nothing for long are passed over. See lease.lua.
+local WOKEN = 1000 -- milliseconds for which that list is kept
+local function wake(key)
+  local fields, moment = redis.call('HGETALL', key), tonumber(now())
+  local first, first_came
+  for number = 1, #fields, 2 do
+    local waiter = string.match(fields[number], '^w:(.*)$')
+    if waiter then
+      local came, lives = string.match(fields[number + 1], '^(%d+) (%d+)$')
+      if tonumber(lives) >= moment and (not first or came < first_came) then first, first_came = waiter, came end
+    end
+  end
+  if first then
+    redis.call('RPUSH', key .. ':' .. first, '')
+    redis.call('PEXPIRE', key .. ':' .. first, WOKEN)
+  end
+end
+
 -- Never fails: what was done before it in a script stays done.
 local function release(key, token)
   if redis.pcall('HGET', key, 'token') == token then
     redis.call('HDEL', key, 'token', 'from', 'until', 'run')
+    if redis.call('EXISTS', key) == 1 then wake(key) end
   end
 end

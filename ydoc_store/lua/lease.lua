@@ -6,7 +6,8 @@
 -- {'granted', {'ok', {entry…}} as since.lua} or {'granted', … as load.lua}, or {'busy', milliseconds, ahead of us},
 -- or {state} of a log that cannot be read.
 --
--- The lease is a hash: token, from, until, run, and a field "w:token" of each waiter: when it came, until when it lives.
+-- The lease is a hash: token, from, until, run, and for each waiter a field "w:token": when it came, until when it lives.
+-- Whoever is told to wait does so at the list "<the lease's key>:<token>", where `wake` puts something when it is its turn.
 local log_key, lease_key = KEYS[1], KEYS[2]
 local token, milliseconds, stay, alive = ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
 local epoch, sequence = ARGV[7], ARGV[8]
@@ -42,7 +43,9 @@ for waiter, other in pairs(waiting) do
 end
 local busy = 0
 -- A lease of another life keeps nobody waiting: what its holder meant to continue is gone with that.
-if held.token and held.run == run and tonumber(held.from) <= now + CLOCK_STEP then busy = math.max(0, held['until'] - now) end
+if held.token and held.run == run and tonumber(held.from) <= now + CLOCK_STEP then
+  busy = math.max(0, held['until'] - now)
+end
 
 local function keep(longest)
   redis.call('PEXPIRE', lease_key, FORGOTTEN + math.max(longest, busy))

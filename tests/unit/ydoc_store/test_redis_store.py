@@ -328,6 +328,37 @@ def test_a_waiter_keeps_its_place_for_longer_than_a_dead_one_would(store: RedisS
     waiting.result()
 
 
+def test_a_waiter_is_told_and_does_not_keep_asking(store: RedisStore, client: Any) -> None:
+    """Eight processes that ask again and again would keep Redis, and the holder, from their work."""
+    held = store.lease(DOC, since=None, seconds=60, wait=0)
+    waiting = Background(lambda: store.lease(DOC, since=None, seconds=60, wait=20))
+    key = store._keys.of(DOC).lease
+    wait_until(lambda: bool(client.hlen(key) > 4))
+    with commands(client) as counted, pytest.raises(LeaseTimeout):
+        store.lease(DOC, since=None, seconds=60, wait=1)
+    assert counted["evalsha"] + counted.get("eval", 0) < 15
+    with commands(client) as counted:
+        store.release(DOC, held.token)
+        waiting.result()
+    assert counted["rpush"] == 1
+    assert client.keys("*:lease:*") == []
+
+
+def test_whoever_gives_up_lets_the_next_one_know(store: RedisStore, client: Any) -> None:
+    """The first in line was told, and is gone before it took what it waited for."""
+    held = store.lease(DOC, since=None, seconds=60, wait=0)
+    first = store._leases._call(DOC, "first", None, 60, stay=True)
+    assert store._client.call(first)[0] == b"busy"
+    waiting = Background(lambda: store.lease(DOC, since=None, seconds=60, wait=20))
+    wait_until(lambda: bool(client.hlen(store._keys.of(DOC).lease) > 5))
+    store.release(DOC, held.token)
+    assert client.exists(store._keys.of(DOC).lease + b":first")
+    with commands(client) as counted:
+        store._leases.release(DOC, "first")
+        waiting.result()
+    assert counted["rpush"] == 1
+
+
 def test_leases_and_lines_end_by_themselves(store: RedisStore, client: Any) -> None:
     held = store.lease(DOC, since=None, seconds=30, wait=0)
     with pytest.raises(LeaseTimeout):
