@@ -75,8 +75,8 @@ def explain(options: RedisOptions, doing: str, error: Exception, tries: int) -> 
     if code == "WRONGTYPE":
         return CorruptStore(
             f"Cannot {doing} in {options.shown}: one of its keys holds something else ({cause}). Does another "
-            f"program use keys that begin with {options.prefix!r}? Name another prefix in the store's URL, or delete "
-            "the document."
+            f"program use keys that begin with {options.prefix!r}? Name another prefix in the store's URL, or "
+            "quarantine the document, and let it be built again."
         )
     tried = f" ({tries} tries)" if tries > 1 else ""
     what = _what_to_do(options, cause, code)

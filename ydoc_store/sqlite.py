@@ -87,7 +87,7 @@ class SqliteStore(DocStore):
         if [sequence for sequence, _ in found] != list(range(after + 1, head + 1)):
             raise CorruptStore(
                 f"The log {name!r} in {self.path} has a gap between sequence {after} and {head}. "
-                "Delete it, and let it be built again."
+                "Quarantine or delete it, and let it be built again."
             )
         return tuple(Entry(position=Position(epoch, sequence), update=body) for sequence, body in found)
 
