@@ -10,7 +10,6 @@ from rxcrdt.backlog import backlog
 from rxcrdt.changes import Changes
 from rxcrdt.document import Document
 from rxcrdt.panics import LEAVING
-from ydoc_store import StoreError
 
 __all__ = ["attempt", "flush", "route"]
 
@@ -63,8 +62,8 @@ def _nudge(log: str) -> None:
     ``RECONCILE_SECONDS`` anyway, so that a nudge that fails is not tried again."""
     try:
         deploys.nudge(log)
-    except StoreError as error:
-        logger.warning("%s, a log of other code, could not be nudged: %s", log, error)
+    except Exception:  # whatever it is: the save has been committed
+        logger.exception("%s, a log of other code, could not be nudged: see docs/failures.md.", log)
 
 
 def _flush_one(document: Document, using: str, changes: Changes) -> None:

@@ -13,10 +13,11 @@ from rxcrdt.document import Document
 from rxcrdt.layers import plan
 from rxcrdt.names import LogName, log_name
 from rxcrdt.snapshots import compare
+from tests.interposing import Interposed
 from tests.oracle.following import Follower
 from tests.testapp.anchors import LibraryAnchor
 from tests.testapp.models import Library, Shelf
-from ydoc_store import Position
+from ydoc_store import Position, StoreUnavailable
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -173,6 +174,24 @@ def test_other_tenants_logs_are_left_alone(library: Library, old: Document) -> N
     store.release(theirs, lease.token)
     library.save()
     assert store.head(theirs) == Position(1, 0)
+
+
+def test_a_nudge_that_fails_fails_no_save(library: Library, old: Document, caplog: pytest.LogCaptureFixture) -> None:
+    interposed = Interposed(conf.store())
+    conf.use_store(interposed)  # type: ignore[arg-type]
+    follower = Follower(f"library/{library.pk}")
+
+    def unavailable() -> None:
+        raise StoreUnavailable("gone for a moment")
+
+    interposed.before("usage", unavailable)
+    library.name = "second"
+    library.save()
+    assert interposed.done
+    assert "could not be nudged" in caplog.text
+    assert follower.state is not None
+    assert follower.state["title"] == "second"
+    follower.close()
 
 
 def test_whoever_writes_the_other_log_is_waited_for(library: Library, old: Document) -> None:

@@ -118,6 +118,32 @@ def test_a_root_that_is_deleted_empties_its_document(library: Library, follower:
     assert not any(content.values())
 
 
+async def test_a_new_lineage_is_one_message_too(tmp_path: Path, redis_url: str) -> None:
+    """Others would hear of it at their next poll only."""
+    layers = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [redis_url], "prefix": "new-lineage"},
+        }
+    }
+    with open_store(f"sqlite:///{tmp_path / 'store.sqlite3'}") as store, override_settings(CHANNEL_LAYERS=layers):
+        conf.use_store(store)
+        library = await Library.objects.acreate(name="first")
+        follower = await sync_to_async(Follower)(f"library/{library.pk}")
+        await sync_to_async(relay.flush)(10)
+        layer = get_channel_layer()
+        channel = await layer.new_channel("listener")
+        await layer.group_add(group_name(follower.document.log), channel)
+        await sync_to_async(follower.document.rebuild)()
+        await sync_to_async(relay.flush)(10)
+        message = await asyncio.wait_for(layer.receive(channel), 10)
+        assert follower.document.position is not None
+        assert (message["epoch"], message["sequence"]) == (follower.document.position.epoch, 0)
+        assert "update" not in message, "it is read from the store"
+        await sync_to_async(follower.close)()
+        conf.use_store(None)
+
+
 async def test_and_one_message(tmp_path: Path, redis_url: str) -> None:
     layers = {
         "default": {
