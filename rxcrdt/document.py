@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 
-from rxcrdt import conf, deploys, folding, retention, tombstones, workers
+from rxcrdt import conf, deploys, folding, retention, workers
 from rxcrdt.anchors import Anchor
 from rxcrdt.audience import Listener
 from rxcrdt.changes import Changes
@@ -263,11 +263,11 @@ class Document:
         nobody has it open.
         """
         try:
-            share = folding.fold(self.plan, self.log)
+            too_many = folding.fold(self.plan, self.log)
         except (CorruptStore, CorruptDocument) as error:
             self._mirror.put_aside(error)
             return
-        if share is not None and share > tombstones.TOO_MANY and not self._may_be_written():
+        if too_many and not self._may_be_written():
             with suppress(DocumentGone):  # of a document that is empty by now, only tombstones are left
                 self.rebuild()
 

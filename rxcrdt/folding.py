@@ -26,10 +26,11 @@ def is_due(replica: Replica) -> bool:
     return replica.weight > max(SMALLEST, replica.snapshot_bytes // PART)
 
 
-def fold(plan: Plan, log_name: str) -> float | None:
-    """Folds the log, through a freshly loaded document: only that merges its garbage. Returns its ``tombstones.share``.
+def fold(plan: Plan, log_name: str) -> bool:
+    """Folds the log, through a freshly loaded document: only that merges its garbage. Returns whether its
+    ``tombstones.are_too_many``.
 
-    Only one process does so at a time: None if another one is at it, or if there is no log. Writers and readers go on
+    Only one process does so at a time: False if another one is at it, or if there is no log. Writers and readers go on
     meanwhile: what is appended after the log was read stays an entry. Whoever dies in the middle has changed nothing,
     as the store swaps the snapshot and its entries in one step; the lease runs out.
     """
@@ -37,15 +38,15 @@ def fold(plan: Plan, log_name: str) -> float | None:
     try:
         lease = store.lease(turn, since=None, seconds=LEASES * conf.settings().lease_seconds, wait=0)
     except LeaseTimeout:
-        return None
+        return False
     try:
         log = store.load(log_name)
         if log is None:
-            return None
+            return False
         fresh = Replica(plan, log)
         if log.entries:
             store.compact(log_name, fresh.doc.get_update(), at=fresh.position)
-        return tombstones.share(fresh.doc)
+        return tombstones.are_too_many(fresh.doc)
     finally:
         try:
             store.release(turn, lease.token)

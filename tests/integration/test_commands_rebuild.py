@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.test import override_settings
 from redis import Redis
 
-from rxcrdt import conf, documents, snapshot
+from rxcrdt import conf, documents, snapshot, tombstones
 from rxcrdt.layers import plan
 from rxcrdt.names import LogName
 from rxcrdt.registry import registry
@@ -47,6 +47,11 @@ def overwrite(library: Library) -> None:
     for number in range(300):
         library.name = str(number)
         library.save()
+
+
+@pytest.fixture(autouse=True)
+def few_tombstones_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tombstones, "FEW", 0)
 
 
 def raises(self: BookSerializer, book: Book) -> str:

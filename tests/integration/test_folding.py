@@ -38,6 +38,11 @@ def file_store(tmp_path: Path) -> Iterator[None]:
         conf.use_store(None)
 
 
+@pytest.fixture(autouse=True)
+def few_tombstones_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tombstones, "FEW", 0)
+
+
 @pytest.fixture
 def library() -> Library:
     library = Library.objects.create(name="first")
@@ -232,6 +237,16 @@ def test_readers_get_a_collapsed_document_as_one_update(library: Library, monkey
     assert follower.positions[-1] == Position(epoch(follower.document), 1)
     assert follower.state == snapshot("library", library.pk)
     follower.close()
+
+
+def test_a_few_tombstones_are_not_worth_it(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = documents.open(f"library/{library.pk}")
+    overwrite(document)
+    before = epoch(document)
+    monkeypatch.setattr(tombstones, "FEW", 1000)
+    document.compact()
+    assert epoch(document) == before
+    documents.close(document)
 
 
 def test_a_document_whose_content_outweighs_is_left_alone(library: Library) -> None:
