@@ -18,6 +18,7 @@ __all__ = ["NUDGE", "newest_epoch", "nudge"]
 logger = logging.getLogger("rxcrdt.flushing")
 
 NUDGE = b"\x00\x00"  # the Yjs update of no structs and no deletes; a projection never writes it
+WAIT_SECONDS = 1.0  # for whoever writes the other log: a save waits with us
 
 
 def nudge(log: str) -> None:
@@ -49,7 +50,7 @@ def _append(log: str) -> Position:
     head = store.head(log)
     if head is None:
         raise PositionLost("there is no such log any more")
-    lease = store.lease(log, since=head, seconds=seconds, wait=seconds)
+    lease = store.lease(log, since=head, seconds=seconds, wait=WAIT_SECONDS)
     try:
         if lease.log is not None or lease.missed:  # it moved on meanwhile
             head = lease.log.head if lease.log is not None else lease.missed[-1].position

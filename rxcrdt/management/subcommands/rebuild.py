@@ -63,7 +63,7 @@ class Rebuild(Subcommand):
             return "rebuilt"
 
         count = for_each(self, options["name"], "rebuilt", rebuild)
-        parts = [f"{number:,} {what}" for what, number in count.items()]
+        parts = [f"{number:,} {what}" for what, number in sorted(count.items())]
         self.stdout.write(f"Projected anew: {', '.join(parts) or 'nothing'}.")
         if count[FAILED]:
             raise CommandError(
