@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final, TypeVar
@@ -72,8 +73,13 @@ async def finish(seconds: float) -> bool:
 
 
 def wait_for_background(seconds: float) -> bool:
-    """Returns when all that ``in_background`` was given is done; False if that takes longer."""
-    return not wait(tuple(_pools().waiting), seconds).not_done
+    """Returns when all that ``in_background`` was given is done, and what that gave it in turn; False if that takes
+    longer."""
+    until = time.monotonic() + seconds
+    while jobs := tuple(_pools().waiting):
+        if wait(jobs, until - time.monotonic()).not_done:
+            return False
+    return True
 
 
 def _job(function: Callable[..., T], args: tuple[object, ...]) -> T:

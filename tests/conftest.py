@@ -42,9 +42,12 @@ def child_environment(transactional_db: None) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def _own_documents() -> Iterator[None]:
-    """Every test begins with an empty store and with no document in memory, and leaves nothing to be retried."""
-    from rxcrdt import conf, documents
+def _own_documents(_django_db_marker: None) -> Iterator[None]:
+    """Every test begins with an empty store and with no document in memory, and leaves nothing to be retried.
+
+    What it left for the background is done before its database is emptied: the two would wait for each other's locks.
+    """
+    from rxcrdt import conf, documents, workers
     from rxcrdt.backlog import backlog
     from ydoc_store import open_store
 
@@ -53,4 +56,5 @@ def _own_documents() -> Iterator[None]:
     with open_store(conf.settings().store) as store:
         conf.use_store(store)
         yield
+        assert workers.wait_for_background(30)
         conf.use_store(None)

@@ -59,6 +59,19 @@ def test_waiting_for_background_work_has_an_end() -> None:
     assert workers.wait_for_background(10)
 
 
+def test_waiting_for_background_work_waits_for_what_that_began() -> None:
+    finish, done = threading.Event(), threading.Event()
+
+    def second() -> None:
+        finish.wait(10)
+        done.set()
+
+    workers.in_background("", lambda: workers.in_background("", second))
+    threading.Timer(0.1, finish.set).start()
+    assert workers.wait_for_background(10)
+    assert done.is_set()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_no_database_connection_outlives_the_work() -> None:
     def ask() -> None:
