@@ -27,6 +27,7 @@ class Settings:
     allowed_origins: tuple[str, ...] | None = None
     namespace: str | Callable[[], str] = ""
     base_url: str = "http://localhost"
+    inline: bool = True
     channel_layer: str = "default"
     poll_seconds: float = 5.0
     reconcile_seconds: float = 60.0

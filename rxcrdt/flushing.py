@@ -5,15 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from rxcrdt import conf, deploys, documents
+from rxcrdt import conf, deferring, deploys, documents
 from rxcrdt.backlog import backlog
 from rxcrdt.changes import Changes
 from rxcrdt.document import Document
 from rxcrdt.panics import LEAVING
+from rxcrdt.transactions import in_test_case
 
-__all__ = ["attempt", "flush", "route"]
+__all__ = ["attempt", "committed", "flush", "route"]
 
 logger = logging.getLogger("rxcrdt.flushing")
+
+
+def committed(using: str, changes: Changes) -> None:
+    """Flushes ``changes`` now, or without the writer if ``RXCRDT["INLINE"]`` is False. Never raises.
+
+    What a ``TestCase`` writes is seen by no other thread, so that it is flushed in this one whatever the setting says.
+    """
+    if conf.settings().inline or in_test_case(using):
+        flush(using, changes)
+    else:
+        deferring.hand_over(using, changes, flush)
 
 
 def flush(using: str, changes: Changes) -> None:

@@ -172,7 +172,7 @@ class _Flush:
     def __call__(self) -> None:
         if self.total.last is self:
             changes, self.total.changes = self.total.changes, Changes()
-            flushing.flush(self.using, changes)
+            flushing.committed(self.using, changes)
 
 
 def collect(using: str, changes: Changes) -> None:
@@ -180,7 +180,7 @@ def collect(using: str, changes: Changes) -> None:
     connection = connections[using]
     if not connection.in_atomic_block:
         if connection.get_autocommit():
-            flushing.flush(using, changes)
+            flushing.committed(using, changes)
         else:
             logger.warning(
                 "A save in %r with autocommit switched off: nobody tells when it is committed, so documents show it "

@@ -1,7 +1,8 @@
 """The threads in which everything runs that may block: the database, the store, a document's lock.
 
-Nothing of that ever runs on an event loop. There are two pools, so that comparing many documents with the
-database does not keep anybody from opening one: sockets wait for the first, nobody waits for the second.
+Nothing of that ever runs on an event loop. There are three pools, so that comparing many documents with the
+database keeps nobody from opening one, nor a save from being shown: sockets wait for the first, nobody waits for the
+second, and the third, a single thread, flushes what writers do not wait for (``rxcrdt.deferring``).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from django.db import close_old_connections
 from rxcrdt.conf import settings
 from rxcrdt.processes import PerProcess
 
-__all__ = ["Panic", "finish", "in_background", "run", "submit", "wait_for_background"]
+__all__ = ["Panic", "finish", "in_background", "in_turn", "run", "submit", "wait_for_background"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class _Pools:
     def __init__(self) -> None:
         self.sockets = ThreadPoolExecutor(settings().threads, "rxcrdt")
         self.background = ThreadPoolExecutor(BACKGROUND_THREADS, "rxcrdt-background")
+        self.turns = ThreadPoolExecutor(1, "rxcrdt-flush")
         self.waiting: set[Future[None]] = set()
 
 
@@ -57,14 +59,25 @@ async def run(function: Callable[..., T], *args: object) -> T:
 
 def in_background(what: str, function: Callable[..., object], *args: object) -> None:
     """Runs ``function`` when there is time. If it raises, ``what`` says in the log what that means."""
-    pools = _pools()
-    try:
-        job = pools.background.submit(_logged, what, function, args)
-    except RuntimeError:  # the interpreter is going down
+    if not _begun(_pools().background, what, function, args):
         logger.debug("Not done any more: %s", what)
-        return
-    pools.waiting.add(job)
-    job.add_done_callback(pools.waiting.discard)
+
+
+def in_turn(what: str, function: Callable[..., object], *args: object) -> bool:
+    """Runs ``function`` after all that was given before; at exit, the interpreter waits for it. If it raises, ``what``
+    says in the log what that means. False if the interpreter is going down already: nothing is begun then."""
+    return _begun(_pools().turns, what, function, args)
+
+
+def _begun(pool: ThreadPoolExecutor, what: str, function: Callable[..., object], args: tuple[object, ...]) -> bool:
+    try:
+        job = pool.submit(_logged, what, function, args)
+    except RuntimeError:  # the interpreter is going down
+        return False
+    waiting = _pools().waiting
+    waiting.add(job)
+    job.add_done_callback(waiting.discard)
+    return True
 
 
 async def finish(seconds: float) -> bool:
@@ -73,8 +86,8 @@ async def finish(seconds: float) -> bool:
 
 
 def wait_for_background(seconds: float) -> bool:
-    """Returns when all that ``in_background`` was given is done, and what that gave it in turn; False if that takes
-    longer."""
+    """Returns when all that ``in_background`` and ``in_turn`` were given is done, and what that began; False if it
+    takes longer."""
     until = time.monotonic() + seconds
     while jobs := tuple(_pools().waiting):
         if wait(jobs, until - time.monotonic()).not_done:
