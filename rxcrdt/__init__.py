@@ -9,15 +9,27 @@ from rxcrdt.registry import register
 
 if TYPE_CHECKING:
     from rxcrdt.anchors import Anchor, Layer
+    from rxcrdt.managers import AnchoredManager, AnchoredQuerySet
     from rxcrdt.reporting import changed
     from rxcrdt.snapshots import snapshot
 
-__all__ = ["Anchor", "Layer", "changed", "depends_on", "register", "snapshot"]
+__all__ = [
+    "Anchor",
+    "AnchoredManager",
+    "AnchoredQuerySet",
+    "Layer",
+    "changed",
+    "depends_on",
+    "register",
+    "snapshot",
+]
 
 __version__ = "0.1.0.dev0"
 
 _LAZY = {  # these need Django's settings, or its models
     "Anchor": "rxcrdt.anchors",
+    "AnchoredManager": "rxcrdt.managers",
+    "AnchoredQuerySet": "rxcrdt.managers",
     "Layer": "rxcrdt.anchors",
     "changed": "rxcrdt.reporting",
     "snapshot": "rxcrdt.snapshots",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -60,14 +60,22 @@ class Link:
         pk = values.get(self.column)
         if pk is None:
             return None
-        if self.type_column is not None and values.get(self.type_column) != self._content_type(row._state.db):
+        if self.type_column is not None and values.get(self.type_column) != self.content_type(row._state.db):
             return None
         if self.to_field is not None:
             owners = self.target._base_manager.using(row._state.db).filter(**{self.to_field: pk})
             pk = owners.values_list("pk", flat=True).first()
         return None if pk is None else row_key(self.target, pk)
 
-    def _content_type(self, using: str | None) -> Any:
+    def owners_of(self, values: Collection[Any], using: str) -> dict[Any, str]:
+        """By value of the column, the row key of what it points at: no query but for a ``to_field``."""
+        if self.to_field is None or not values:
+            return {value: row_key(self.target, value) for value in values}
+        rows = self.target._base_manager.using(using).filter(**{f"{self.to_field}__in": values})
+        return {value: row_key(self.target, pk) for value, pk in rows.values_list(self.to_field, "pk")}
+
+    def content_type(self, using: str | None) -> Any:
+        """What the type column holds where the row points at ``target``."""
         from django.contrib.contenttypes.models import ContentType
 
         manager = ContentType.objects.db_manager(using) if using else ContentType.objects

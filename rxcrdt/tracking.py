@@ -8,22 +8,23 @@ savepoint: of several flushes only the last one works. (A flag of one's own goes
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import connections, router
 from django.db.models import Model
 from django.db.models.signals import ModelSignal, m2m_changed, post_delete, post_save, pre_save
 
 from rxcrdt import flushing
 from rxcrdt.changes import Changes, Linked
 from rxcrdt.keys import row_key
+from rxcrdt.owners import Row, changes_of
 from rxcrdt.paths import Link
 from rxcrdt.registry import registry
 from rxcrdt.transactions import in_test_case
 from rxcrdt.watched import Watched, watch
 
-__all__ = ["collect", "report", "wire"]
+__all__ = ["changes_of_rows", "collect", "is_watched", "joins", "link_columns", "note", "quietly", "report", "wire"]
 
 logger = logging.getLogger("rxcrdt.tracking")
 
@@ -57,20 +58,43 @@ def _listen(signal: ModelSignal, receiver: Callable[..., None], sender: type[Mod
         signal.disconnect(sender=sender, dispatch_uid=name)
 
 
+# Writes that no signal shows
+
+
+def is_watched(model: type[Model]) -> bool:
+    """Whether saves of the model's rows may be news for a document."""
+    return model in _watched.models
+
+
+def joins(model: type[Model]) -> bool:
+    """Whether it is the through model of an M2M relation: its rows are no part of others, but make others one."""
+    return model in _watched.through
+
+
+def link_columns(model: type[Model]) -> tuple[str, ...]:
+    """The model's columns that make its rows part of others."""
+    return _watched.columns(model)
+
+
+def changes_of_rows(model: type[Model], rows: Iterable[Row], using: str, *, gone: bool = False) -> Changes:
+    """As if each row had been saved, or deleted. A row is its primary key and its ``link_columns``."""
+    return changes_of(_watched, model, rows, using, gone=gone)
+
+
 def report(row: Model) -> None:
     """Notes ``row`` as saved, without a signal."""
-    _note(row._state.db or DEFAULT_DB_ALIAS, lambda: _of_row(type(row), row, gone=False))
+    note(router.db_for_write(type(row), instance=row), lambda: _of_row(type(row), row, gone=False))
 
 
 # Receivers. None of them may ever make a save fail.
 
 
 def _saved(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
-    _note(using, lambda: _of_row(sender, instance, gone=False))
+    note(using, lambda: _of_row(sender, instance, gone=False))
 
 
 def _deleted(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
-    _note(using, lambda: _of_row(sender, instance, gone=True))
+    note(using, lambda: _of_row(sender, instance, gone=True))
 
 
 def _moving(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
@@ -94,7 +118,7 @@ def _related(
     **_: Any,
 ) -> None:
     if action.startswith("post_"):
-        _note(using, lambda: _of_relation(sender, instance, model, pk_set))
+        note(using, lambda: _of_relation(sender, instance, model, pk_set))
 
 
 def _of_row(sender: type[Model], instance: Model, *, gone: bool) -> Changes:
@@ -133,16 +157,28 @@ def _of_relation(through: type[Model], instance: Model, model: type[Model], pk_s
 # Waiting for the commit
 
 
-def _note(using: str, changes_of: Callable[[], Changes]) -> None:
+def quietly(read: Callable[[], Changes]) -> Changes:
+    """What ``read`` gives; nothing if it raises, which is logged."""
     try:
-        changes = changes_of()
-        if changes:
-            collect(using, changes)
+        return read()
     except Exception:
         logger.exception(
             "A change was not noted; documents show it at their next full comparison "
             "(RXCRDT['RECONCILE_SECONDS'], or `manage.py rxcrdt verify --fix`)."
         )
+        return Changes()
+
+
+def note(using: str, read: Callable[[], Changes]) -> None:
+    """Collects what ``read`` gives. Never raises."""
+
+    def collected() -> Changes:
+        changes = read()
+        if changes:
+            collect(using, changes)
+        return changes
+
+    quietly(collected)
 
 
 class _Part:

@@ -33,6 +33,11 @@ class Watched:
         """All models whose saves and deletes are listened to: proxies, parents and children among them."""
         return self.rows | self.links.keys()
 
+    def columns(self, model: type[Model]) -> tuple[str, ...]:
+        """The model's columns that make its rows part of others, each once."""
+        names = (name for link in self.links.get(model, ()) for name in (link.column, link.type_column) if name)
+        return tuple(dict.fromkeys(names))
+
 
 def watch(anchors: Iterable[type[Anchor]]) -> Watched:
     """What the plans of ``anchors`` need to hear of. An anchor that cannot be planned is left out; checks name it."""

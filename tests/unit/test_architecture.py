@@ -29,7 +29,7 @@ WORLD = {"asyncio", "channels", "logging", "os", "random", "socket", "threading"
 WORLD |= {"rxcrdt.conf", "rxcrdt.documents", "rxcrdt.relay", "django.db.connection", "django.db.connections"}
 
 PUBLIC = {
-    "rxcrdt": ["Anchor", "Layer", "changed", "depends_on", "register", "snapshot"],
+    "rxcrdt": "Anchor AnchoredManager AnchoredQuerySet Layer changed depends_on register snapshot".split(),
     "rxcrdt.asgi": ["websocket_application", "websocket_urlpatterns"],
     "rxcrdt.testing": ["Client", "Verdict", "assert_projected", "own_store"],
 }

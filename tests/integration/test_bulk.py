@@ -1,0 +1,173 @@
+"""Bulk writes are seen where the model's manager is ours, at a cost that does not grow with the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection, models, transaction
+from django.test.utils import CaptureQueriesContext
+
+import rxcrdt
+from rxcrdt.managers import AnchoredManager, AnchoredQuerySet
+from rxcrdt.snapshots import compare, snapshot
+from tests.oracle.following import Follower
+from tests.testapp.models import Book, Library, Shelf
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def books() -> AnchoredQuerySet[Book]:
+    return AnchoredQuerySet(Book)
+
+
+def shelves() -> AnchoredQuerySet[Shelf]:
+    return AnchoredQuerySet(Shelf)
+
+
+@pytest.fixture
+def library() -> Library:
+    library = Library.objects.create(name="first")
+    for label in ("top", "bottom"):
+        shelf = Shelf.objects.create(library=library, label=label)
+        for number in range(3):
+            Book.objects.create(shelf=shelf, title=f"{label} {number}", position=number)
+    return library
+
+
+@pytest.fixture
+def follower(library: Library) -> Iterator[Follower]:
+    follower = Follower(f"library/{library.pk}")
+    yield follower
+    assert follower.state == snapshot("library", library.pk)
+    assert compare("library", library.pk) is None
+    follower.close()
+
+
+def titles(follower: Follower) -> list[str]:
+    state: Any = follower.state
+    return [book["title"] for shelf in state["shelves"] for book in shelf["books"]]
+
+
+@pytest.mark.usefixtures("follower")
+def test_djangos_own_managers_tell_nobody(library: Library) -> None:
+    """Or these tests would show nothing."""
+    Book.objects.update(title="unseen")
+    assert compare("library", library.pk) is not None
+    rxcrdt.changed(Book.objects.all())
+
+
+def test_update(library: Library, follower: Follower) -> None:
+    assert books().filter(title__startswith="top").update(title="renamed") == 3
+    assert titles(follower) == ["renamed"] * 3 + ["bottom 0", "bottom 1", "bottom 2"]
+    assert len(follower.positions) == 1
+
+
+def test_rows_that_the_update_takes_out_of_its_own_filter(library: Library, follower: Follower) -> None:
+    books().filter(position=0).update(position=9)
+    assert titles(follower)[2] == "top 0"
+
+
+def test_an_update_of_a_foreign_key_moves_rows(library: Library, follower: Follower) -> None:
+    top, bottom = Shelf.objects.order_by("pk")
+    books().filter(shelf=top).update(shelf=bottom)
+    state: Any = follower.state
+    assert [len(shelf["books"]) for shelf in state["shelves"]] == [0, 6]
+    other = Library.objects.create(name="other")
+    elsewhere = Follower(f"library/{other.pk}")
+    shelves().filter(pk=bottom.pk).update(library=other)
+    assert len(titles(elsewhere)) == 6
+    assert titles(follower) == []
+    elsewhere.close()
+
+
+def test_bulk_update(library: Library, follower: Follower) -> None:
+    changed = list(Book.objects.all())
+    for book in changed:
+        book.title = f"new {book.title}"
+    books().bulk_update(changed, ["title"], batch_size=2)
+    assert all(title.startswith("new ") for title in titles(follower))
+    assert len(follower.positions) == 1, "one transaction"
+
+
+def test_bulk_create(library: Library, follower: Follower) -> None:
+    shelf = Shelf.objects.get(label="top")
+    books().bulk_create([Book(shelf=shelf, title=f"more {number}", position=5) for number in range(3)])
+    assert titles(follower)[3:6] == ["more 0", "more 1", "more 2"]
+    assert len(follower.positions) == 1
+
+
+async def test_the_asynchronous_forms(library: Library) -> None:
+    from asgiref.sync import sync_to_async
+
+    follower = await sync_to_async(Follower)(f"library/{library.pk}")
+    shelf = await Shelf.objects.aget(label="top")
+    await books().abulk_create([Book(shelf=shelf, title="more", position=5)])
+    await books().filter(title="more").aupdate(title="renamed")
+    assert titles(follower)[3] == "renamed"
+    await sync_to_async(follower.close)()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_rows_that_were_there_before_are_updated(library: Library, follower: Follower, told: bool) -> None:
+    """Whether or not the database tells the keys of the rows that it updated."""
+    first = Book.objects.order_by("pk")[0]
+    shelf = first.shelf
+    row = Book(pk=first.pk if told else None, shelf=shelf, title="upserted", position=0)
+    if told:
+        books().bulk_create([row], update_conflicts=True, unique_fields=["pk"], update_fields=["title"])
+        assert titles(follower)[0] == "upserted"
+    else:
+        books().bulk_create([row], ignore_conflicts=True)
+        assert "upserted" in titles(follower)
+
+
+def test_raw_delete(library: Library, follower: Follower) -> None:
+    doomed = books().filter(title__startswith="top")
+    doomed._raw_delete(doomed.db)
+    assert titles(follower) == ["bottom 0", "bottom 1", "bottom 2"]
+
+
+def test_what_is_rolled_back_is_not_told(library: Library, follower: Follower) -> None:
+    with transaction.atomic():
+        books().update(title="never")
+        transaction.set_rollback(True)
+    assert follower.positions == []
+
+
+def queries_of(write: Callable[[], object]) -> int:
+    """``BEGIN`` and ``COMMIT`` do not count."""
+    with CaptureQueriesContext(connection) as queries:
+        write()
+    return sum(not query["sql"].startswith(("BEGIN", "COMMIT")) for query in queries)
+
+
+@pytest.mark.parametrize("rows", [10, 1000])
+def test_queries_do_not_grow_with_the_rows(rows: int, library: Library) -> None:
+    top, bottom = Shelf.objects.order_by("pk")
+    new = [Book(shelf=top, title=str(number)) for number in range(rows)]
+    djangos = queries_of(lambda: Book.objects.bulk_create(new))
+    new = [Book(shelf=top, title=str(number)) for number in range(rows)]
+    assert queries_of(lambda: books().bulk_create(new)) == djangos
+    assert queries_of(lambda: books().update(title="renamed")) == 1
+    assert queries_of(lambda: books().filter(shelf=top).update(shelf=bottom)) == 1
+
+
+def test_a_model_that_no_anchor_shows_costs_nothing(library: Library) -> None:
+    from django.contrib.auth.models import Group
+
+    with CaptureQueriesContext(connection) as queries:
+        AnchoredQuerySet(Group).update(name="x")
+    assert len(queries) == 1
+
+
+def test_a_manager_for_models() -> None:
+    class Meta:
+        app_label = "bulk"
+        base_manager_name = "objects"
+
+    namespace = {"__module__": __name__, "Meta": Meta, "objects": AnchoredManager()}
+    model: Any = type("Thing", (models.Model,), namespace)
+    assert isinstance(model.objects.all(), AnchoredQuerySet)
+    assert isinstance(model._base_manager.all(), AnchoredQuerySet)
