@@ -116,18 +116,10 @@ class Upkeep:
 
     def _look_after(self, cares: list[_Care]) -> None:
         now = time.monotonic()
-        try:
-            self._touch(cares, now)  # first: what another version saves after the comparison must come as a nudge
-        except Exception as error:  # noqa: BLE001 - said by the outage
-            self._outage.failed(error)
-        for care in cares:
+        self._ask_store(cares, now)
+        for care in cares:  # after the touch: what another version saves after the comparison must come as a nudge
             if care.reconcile_at <= now:
                 self._reconcile(care)
-        try:
-            self._poll(cares, now)
-            self._outage.worked()
-        except Exception as error:  # noqa: BLE001 - said by the outage
-            self._outage.failed(error)
         if now >= self._awareness_at:
             self._awareness_at = now + AWARENESS_SECONDS
             for care in cares:
@@ -135,6 +127,19 @@ class Upkeep:
         if now >= self._sweep_at:
             self._sweep_at = now + retention.SWEEP_SECONDS
             workers.in_background("Unused documents could not be evicted; it is tried again later.", retention.sweep)
+
+    def _ask_store(self, cares: list[_Care], now: float) -> None:
+        """A store that takes nothing, as a Redis that is full, can still be read. It is one outage, said once."""
+        failure: Exception | None = None
+        for step in (self._touch, self._poll):
+            try:
+                step(cares, now)
+            except Exception as error:  # noqa: BLE001 - said by the outage
+                failure = failure or error
+        if failure is None:
+            self._outage.worked()
+        else:
+            self._outage.failed(failure)
 
     def _reconcile(self, care: _Care) -> None:
         care.reconcile_at = float("inf")
@@ -147,9 +152,14 @@ class Upkeep:
         care.room.reconcile(done)
 
     def _touch(self, cares: list[_Care], now: float) -> None:
-        if now >= self._touch_at:
+        if now < self._touch_at:
+            return
+        self._touch_at = now + retention.TOUCH_SECONDS  # first: a room that comes meanwhile sets it back
+        try:
             conf.store().touch([care.room.log for care in cares])
-            self._touch_at = now + retention.TOUCH_SECONDS
+        except BaseException:
+            self._touch_at = 0.0
+            raise
 
     def _poll(self, cares: list[_Care], now: float) -> None:
         store = conf.store()

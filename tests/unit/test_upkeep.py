@@ -31,8 +31,13 @@ class PolledStore(MemoryStore):
         self.questions = 0
         self.failing: Exception | None = None
         self.touched: list[str] = []
+        self.full: Exception | None = None
+        self.while_touching: Callable[[], None] = lambda: None
 
     def touch(self, names: Collection[str]) -> None:
+        if self.full is not None:
+            raise self.full
+        self.while_touching()
         self.touched.extend(names)
 
     def pulse(self) -> object:
@@ -271,6 +276,47 @@ def test_the_logs_of_open_rooms_are_touched_at_once_and_then_now_and_then(
         monkeypatch.setattr(retention, "TOUCH_SECONDS", 0.01)
         keeper.add(KeptRoom(store, "board/14@schema"))
         until(lambda: len(store.touched) > 12)
+
+
+def test_a_store_that_is_full_is_said_once_and_read_all_the_same(
+    store: PolledStore, keeper: Upkeep, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A Redis without memory refuses what writes, and answers what reads."""
+    room = KeptRoom(store)
+    store.positions[room.log] = Position(1, 1)
+    store.full = OSError("OOM command not allowed")
+    with settings():
+        keeper.add(room)
+        until(lambda: room.caught_up)
+        until(lambda: store.pulses > 10)
+        assert caplog.text.count("OOM") == 1
+        assert room.reconciled
+        store.full = None
+        until(lambda: store.touched == [room.log])
+
+
+def test_a_room_is_touched_before_it_is_compared(store: PolledStore, keeper: Upkeep) -> None:
+    """What another version saves in between is either read, or comes as a nudge: those go to logs in use only."""
+    room = KeptRoom(store)
+    compared: list[int] = []
+    store.while_touching = lambda: compared.append(room.reconciled)
+    with settings():
+        keeper.add(room)
+        until(lambda: room.reconciled)
+    assert compared == [0]
+
+
+def test_a_room_that_opens_while_others_are_touched_is_touched_too(store: PolledStore, keeper: Upkeep) -> None:
+    late = KeptRoom(store, "board/13@schema")
+
+    def once() -> None:
+        store.while_touching = lambda: None
+        keeper.add(late)
+
+    store.while_touching = once
+    with settings():
+        keeper.add(KeptRoom(store))
+        until(lambda: late.log in store.touched)
 
 
 def test_unused_documents_are_swept_out_in_the_background(
