@@ -27,10 +27,9 @@ def update(queryset: QuerySet[Any], values: dict[str, Any], write: Write) -> int
     model, using = queryset.model, queryset.db
     if not tracking.is_watched(model):
         return write(**values)
-    changed = _attnames(model, values)
     if not is_told(model, using):
-        return _update_untold(queryset, changed, lambda: write(**values))
-    changes = _left(queryset, changed)
+        return _update_untold(queryset, values, lambda: write(**values))
+    changes = _left(queryset, _attnames(model, values))
     return _told(model, using, changes, lambda: write(**values), gone=False)
 
 
@@ -87,23 +86,45 @@ def _left(queryset: QuerySet[Any], changed: set[str]) -> Changes:
 # Others
 
 
-def _update_untold(queryset: QuerySet[Any], changed: set[str], write: Callable[[], int]) -> int:
+def _update_untold(queryset: QuerySet[Any], values: dict[str, Any], write: Callable[[], int]) -> int:
     """Reads the rows that match before they are updated, and again after that if they may belong to others now."""
     model, using = queryset.model, queryset.db
-    keys: list[Any] = []
-    moving = not changed.isdisjoint(tracking.link_columns(model))
+    changed = _attnames(model, values)
+    renaming = not changed.isdisjoint(field.attname for field in model._meta.pk_fields)
+    moving = renaming or not changed.isdisjoint(tracking.link_columns(model))
+    moved: list[Row] = []
 
     def before() -> Iterator[Row]:
         for row in rows_of(queryset):
             if moving:
-                keys.append(row[0])
+                moved.append(row if renaming else row[:1])
             yield row
+
+    def after() -> Iterable[Row]:
+        return _renamed(model, moved, values) if renaming else _now(model, (row[0] for row in moved), using)
 
     changes = _changes(model, before, using)
     count = write()
-    changes.update(_changes(model, lambda: _now(model, keys, using), using))
+    changes.update(_changes(model, after, using))
     tracking.note(using, lambda: changes)
     return count
+
+
+def _renamed(model: type[Model], rows: Iterable[Row], values: dict[str, Any]) -> Iterator[Row]:
+    """Rows whose primary key the update has changed: nobody knows to what, so that they are found through their owners.
+
+    Where an expression has changed the owner too, nobody knows that one either.
+    """
+    given: dict[str, Any] = {}
+    for field in model._meta.concrete_fields:
+        for name in {field.name, field.attname} & values.keys():
+            value = values[name]
+            target: Any = getattr(field, "target_field", None)
+            key = getattr(value, target.attname) if isinstance(value, Model) and target is not None else value
+            given[field.attname] = None if hasattr(key, "resolve_expression") else key
+    columns = tracking.link_columns(model)
+    for row in rows:
+        yield (None, *(given.get(column, old) for column, old in zip(columns, row[1:], strict=True)))
 
 
 def _changes(model: type[Model], rows: Callable[[], Iterable[Row]], using: str, *, gone: bool = False) -> Changes:

@@ -95,8 +95,8 @@ class Refresh:
                     self._list(node, relation)
             self._touch_dependent(node, link.via)
             self._mark_holders(node, link.via)
-        if link.child is not None:
-            self._mark_opaque(link.child.partition(":")[0])
+        label = link.via.rpartition(".")[0] if link.child is None else link.child.partition(":")[0]
+        self._mark_opaque(label)
         for node in tuple(self.tables.dependents.get(link.owner, ())):
             self._touch_dependent(node, link.via)
         for layer in self.plan.layers.values():
