@@ -49,6 +49,7 @@ class Dependency:
             if held and step.pk_column is not None:
                 yield from ((step.model, pk, True) for r in here if (pk := getattr(r, step.pk_column)) is not None)
                 return
+            yield from ((step.model, pk, False) for owner in here for pk in step.keys(owner))
             here = [found for owner in here for found in _reached(owner, step)]
             yield from ((type(found), found.pk, held) for found in here)
 

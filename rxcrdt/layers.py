@@ -17,8 +17,9 @@ from rxcrdt.anchors import Anchor
 from rxcrdt.context import projection_context
 from rxcrdt.dependencies import Dependency, flat_dependencies
 from rxcrdt.exceptions import ConfigurationError
+from rxcrdt.keys import base_model
 from rxcrdt.paths import Hop
-from rxcrdt.prefetches import Prefetches
+from rxcrdt.prefetches import Prefetches, prefixed, whole
 
 __all__ = ["Plan", "PlannedLayer", "Relation", "is_node_serializer", "plan"]
 
@@ -36,7 +37,8 @@ class Relation:
 
     ``steps`` are empty where the rows are the parent itself (``source="*"``); ``opaque`` relations come out
     of a property or a method. ``checkable``: the child layer's ``queryset`` orders its rows as this relation does,
-    so that a row's place can be checked against its neighbours, without reading the list.
+    so that a row's place can be checked against its neighbours, without reading the list. ``hides``: its queryset may
+    leave out rows that no column of theirs ties to the parent, so that their keys are read as well.
     """
 
     name: str
@@ -47,6 +49,13 @@ class Relation:
     opaque: bool
     lookup: str | Prefetch[Any] | None
     checkable: bool
+    hides: bool
+
+    @property
+    def lookups(self) -> tuple[str | Prefetch[Any], ...]:
+        """What to prefetch for it, so that neither its rows nor the keys of hidden ones take a query each."""
+        everything = whole(self.steps[0]) if self.hides else None
+        return tuple(lookup for lookup in (self.lookup, everything) if lookup is not None)
 
     @property
     def pk_column(self) -> str | None:
@@ -74,7 +83,8 @@ class Relation:
 class PlannedLayer:
     """One layer: the rows of ``model``, as ``serializer`` shows them. Not changed after ``plan`` returned it.
 
-    ``queryset`` gives any of the layer's rows again, with what its serializer needs of annotations.
+    ``queryset`` gives any of the layer's rows again, with what its serializer needs of annotations; ``lookups`` are
+    what its plain fields read of others, the ``hidden_lookups`` of these the keys of what querysets leave out there.
     """
 
     name: str
@@ -88,6 +98,7 @@ class PlannedLayer:
     floats: tuple[str, ...] = ()
     queryset: QuerySet[Any] | None = None
     lookups: tuple[str | Prefetch[Any], ...] = ()
+    hidden_lookups: tuple[Prefetch[Any], ...] = ()
 
     def describe(self) -> dict[str, Any]:
         one = {r.name: r.child for r in self.relations.values() if not r.many}
@@ -116,6 +127,17 @@ class Plan:
         }
         text = json.dumps([LAYOUT, self.root, self.description, kinds], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def hiding(self, label: str) -> Iterator[tuple[PlannedLayer, Relation]]:
+        """The relations that may hide rows of the model ``label``, each with the layer it starts from."""
+        for layer, relation in self._hiding:
+            if base_model(relation.steps[0].model)._meta.label_lower == label:
+                yield layer, relation
+
+    @cached_property
+    def _hiding(self) -> list[tuple[PlannedLayer, Relation]]:
+        layers = self.layers.values()
+        return [(layer, relation) for layer in layers for relation in layer.relations.values() if relation.hides]
 
     def holding(self, child: str) -> Iterator[tuple[PlannedLayer, Relation]]:
         """The relations that lead to the layer ``child``, each with the layer it starts from."""
@@ -231,23 +253,24 @@ class _Planner:
             return
         serializer = place.serializer
         model = serializer.Meta.model
-        whole = _is_whole(serializer)
+        as_whole = _is_whole(serializer)
         fields = tuple(serializer._readable_fields)
-        nested = () if whole else tuple(f for f in fields if is_node_serializer(f))
+        nested = () if as_whole else tuple(f for f in fields if is_node_serializer(f))
         flat = tuple(f for f in fields if f not in nested)
         layer = self.layers[name] = PlannedLayer(
             name=name,
             model=model,
             serializer=serializer,
-            whole=whole,
+            whole=as_whole,
             fields=tuple(f.field_name for f in fields),
-            flat=() if whole else flat,
-            floats=() if whole else tuple(str(f.field_name) for f in flat if isinstance(f, serializers.FloatField)),
+            flat=() if as_whole else flat,
+            floats=() if as_whole else tuple(str(f.field_name) for f in flat if isinstance(f, serializers.FloatField)),
         )
         for child in nested:
             self._add_relation(layer, place, child)
-        through = [relation.steps[:-1] for relation in layer.relations.values() if len(relation.steps) > 1]
-        layer.dependencies = flat_dependencies(model, serializer, flat if not whole else fields, through)
+        through = [self._through(relation, place) for relation in layer.relations.values() if len(relation.steps) > 1]
+        layer.dependencies = flat_dependencies(model, serializer, flat if not as_whole else fields, through)
+        layer.hidden_lookups = self._hidden_lookups(layer, place)
         layer.lookups = self._row_lookups(layer, place)
 
     def _add_relation(self, layer: PlannedLayer, place: _Place, child: Any) -> None:
@@ -267,6 +290,7 @@ class _Planner:
             opaque=opaque,
             lookup=None if opaque or not attrs else (given or "__".join(attrs)),
             checkable=False,
+            hides=len(steps) == 1 and not opaque and self.prefetches.hides(steps[0], inner),
         )
         known = relation.child in self.layers
         self._add(_Place(serializer, (*place.names, child.field_name), inner))
@@ -279,17 +303,34 @@ class _Planner:
         checkable = many and not opaque and len(steps) == 1 and alike and _is_ordered(rows)
         layer.relations[relation.name] = replace(relation, checkable=checkable)
 
+    def _through(self, relation: Relation, place: _Place) -> tuple[Hop, ...]:
+        """The steps of a longer relation whose rows matter besides its children; those too if they may be hidden."""
+        path = None if place.prefetch_path is None else (*place.prefetch_path, *relation.field.source_attrs)
+        return relation.steps if self.prefetches.hides(relation.steps[-1], path) else relation.steps[:-1]
+
     # What has to be read before a serializer runs, so that it asks nothing row by row
+
+    def _hidden_lookups(self, layer: PlannedLayer, place: _Place) -> tuple[Prefetch[Any], ...]:
+        found: dict[str, Prefetch[Any]] = {}
+        for dependency in layer.dependencies:
+            attrs = tuple(step.attr for step in dependency.steps)
+            for number, step in enumerate(dependency.steps):
+                path = None if place.prefetch_path is None else (*place.prefetch_path, *attrs[: number + 1])
+                lookup = whole(step, attrs[:number]) if self.prefetches.hides(step, path) else None
+                if lookup is not None:
+                    found[lookup.prefetch_to] = lookup
+        return tuple(found.values())
 
     def _row_lookups(self, layer: PlannedLayer, place: _Place) -> tuple[str | Prefetch[Any], ...]:
         """For single rows of the layer: what its own fields read. Relations are read when they change."""
         paths = [tuple(d.lookup.split("__")) for d in layer.dependencies if d.lookup]
         path = place.prefetch_path
         if path is None:
-            return tuple("__".join(attrs) for attrs in dict.fromkeys(paths))
+            return (*("__".join(attrs) for attrs in dict.fromkeys(paths)), *layer.hidden_lookups)
         listed = {tuple(relation.field.source_attrs) for relation in layer.relations.values()}
         found = [lookup for attrs in paths for lookup in self.prefetches.along(path, attrs)]
         found += self.prefetches.below(path, without=listed)
+        found += layer.hidden_lookups
         # Each once, and what leads to others first: Django wants a Prefetch before lookups that go through it.
         by_path = {lookup if isinstance(lookup, str) else lookup.prefetch_to: lookup for lookup in found}
         return tuple(by_path[name] for name in sorted(by_path, key=lambda name: name.count("__")))
@@ -299,14 +340,18 @@ class _Planner:
         seen: set[tuple[str, ...]] = set()
 
         def visit(layer: PlannedLayer, path: tuple[str, ...]) -> None:
+            prefix = "__".join(path)
             lookups.extend("__".join((*path, d.lookup)) for d in layer.dependencies if d.lookup)
+            lookups.extend(prefixed(prefix, lookup) for lookup in layer.hidden_lookups)
             for relation in layer.relations.values():
                 if relation.opaque:
                     continue
                 inner = (*path, *relation.field.source_attrs)
                 if relation.field.source_attrs and inner not in seen:
                     seen.add(inner)
-                    lookups.append("__".join(inner))
+                    if not self.prefetches.gives(inner):
+                        lookups.append("__".join(inner))
+                    lookups.extend(prefixed(prefix, lookup) for lookup in relation.lookups[1:])
                 visit(self.layers[relation.child], inner)
 
         visit(root, ())

@@ -38,6 +38,19 @@ class Hop:
             return self.field.attname
         return None
 
+    @property
+    def whole_attr(self) -> str:
+        """Where on the owner its rows are put when they are read once more, with those that its queryset hides."""
+        return f"rxcrdt_all_{self.attr}"
+
+    def keys(self, owner: Model) -> list[Any]:
+        """Primary keys of the rows that it leads to, as far as ``owner`` has them: hidden ones too."""
+        rows = owner.__dict__.get(self.whole_attr)
+        if rows is None:
+            pk = owner.__dict__.get(self.pk_column) if self.pk_column else None
+            return [] if pk is None else [pk]
+        return [row.pk for row in rows] if self.many else [rows.pk]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:

@@ -9,7 +9,7 @@ from django.db.models import Model, Prefetch, QuerySet
 
 from rxcrdt.paths import Hop, hop, walk
 
-__all__ = ["Prefetches"]
+__all__ = ["Prefetches", "prefixed", "whole"]
 
 Path = tuple[str, ...]
 Lookup: TypeAlias = "str | Prefetch[Any]"
@@ -48,6 +48,23 @@ class Prefetches:
                 return (step,), _moved(given, ())
         return walk(model, attrs), None
 
+    def gives(self, path: Path) -> bool:
+        """Whether the queryset itself reads the rows at ``path``, in a way of its own."""
+        return self._given.get(path) is not None
+
+    def hides(self, step: Hop, path: Path | None) -> bool:
+        """Whether ``step``, read at ``path``, may leave rows out that nothing but the owner says to be there.
+
+        A row of a reverse foreign key is no such row: it names its owner itself, when it is saved.
+        """
+        if step.via is not None and not step.field.many_to_many:
+            return False
+        given = None if path is None else self._given.get(path)
+        rows = None if given is None else given.queryset
+        if rows is None:
+            rows = (step.model._default_manager if step.many else step.model._base_manager).all()
+        return _leaves_out(rows)
+
     def along(self, path: Path, attrs: Path) -> list[Lookup]:
         """What to prefetch for rows at ``path`` so that ``attrs`` can be followed from them, relative to them."""
         given = [attrs[:length] for length in range(1, len(attrs)) if self._given.get((*path, *attrs[:length]))]
@@ -67,3 +84,26 @@ class Prefetches:
 def _moved(given: Prefetch[Any], prefix: Path) -> Prefetch[Any]:
     name = "__".join((*prefix, given.prefetch_through.split("__")[-1]))
     return Prefetch(name, queryset=given.queryset, to_attr=given.to_attr)
+
+
+def _leaves_out(rows: QuerySet[Any]) -> bool:
+    query = rows.query
+    return bool(query.where or query.is_sliced or query.combinator or query.distinct_fields or query.extra_tables)
+
+
+def whole(step: Hop, prefix: Path = ()) -> Prefetch[Any] | None:
+    """What to prefetch for the keys of all rows of ``step``, hidden or not; None where the owner has a column for it."""
+    if step.pk_column is not None:
+        return None
+    fields = ["pk"] if step.many else ["pk", step.field.target_field.name]
+    rows = step.model._base_manager.only(*fields).order_by()
+    return Prefetch("__".join((*prefix, step.attr)), queryset=rows, to_attr=step.whole_attr)
+
+
+def prefixed(prefix: str, lookup: Lookup) -> Lookup:
+    """``lookup`` from rows that ``prefix`` leads to the rows of."""
+    if not prefix:
+        return lookup
+    if isinstance(lookup, str):
+        return f"{prefix}__{lookup}"
+    return Prefetch(f"{prefix}__{lookup.prefetch_through}", queryset=lookup.queryset, to_attr=lookup.to_attr)

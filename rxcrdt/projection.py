@@ -16,6 +16,7 @@ from rest_framework.fields import SkipField
 from rest_framework.relations import PKOnlyObject
 
 from rxcrdt.exceptions import NoRequestUser, ProjectionError
+from rxcrdt.hidden import Place
 from rxcrdt.keys import Node, node_key, row_key, row_key_of
 from rxcrdt.layers import Plan, PlannedLayer, Relation
 from rxcrdt.values import Json, plain
@@ -31,17 +32,18 @@ class Forest:
 
     ``lists``: by order table and parent's key, the children's keys in order; None where the serializer gave
     null or nothing. ``sources``: for each node the row keys that it shows besides its own, True if only
-    their being there matters.
+    their being there matters. ``hidden``: for each relation of a node that may hide rows, the row keys of those.
     """
 
     nodes: dict[Node, dict[str, Json]] = field(default_factory=dict)
     lists: dict[tuple[str, str], list[str] | None] = field(default_factory=dict)
     sources: dict[Node, dict[str, bool]] = field(default_factory=dict)
+    hidden: dict[Place, set[str]] = field(default_factory=dict)
 
     def rows(self, plan: Plan) -> set[str]:
         """The row keys of all that it shows."""
         nodes = {node_row_key(plan, node) for node in self.nodes}
-        return nodes.union(*self.sources.values())
+        return nodes.union(*self.sources.values(), *self.hidden.values())
 
 
 def node_row_key(plan: Plan, node: Node) -> str:
@@ -107,6 +109,17 @@ class Projector:
         self, forest: Forest, registers: dict[str, Json], layer: PlannedLayer, relation: Relation, row: Model
     ) -> list[Model]:
         """Reads one relation of ``row``: sets its register or its list, and returns the children's rows, in order."""
+        children = self._children(forest, registers, layer, relation, row)
+        if relation.hides:
+            step = relation.steps[0]
+            hidden = {row_key(step.model, pk) for pk in step.keys(row)}
+            hidden.difference_update(row_key(step.model, child.pk) for child in children)
+            forest.hidden[layer.name, node_key(row.pk), relation.name] = hidden
+        return children
+
+    def _children(
+        self, forest: Forest, registers: dict[str, Json], layer: PlannedLayer, relation: Relation, row: Model
+    ) -> list[Model]:
         value = self._related(layer, relation, row)
         key = node_key(row.pk)
         registers.pop(relation.name, None)

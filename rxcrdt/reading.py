@@ -13,6 +13,7 @@ from rxcrdt.anchors import NOT_FOUND
 from rxcrdt.context import projecting
 from rxcrdt.keys import pk_of
 from rxcrdt.layers import Plan, PlannedLayer, Relation
+from rxcrdt.prefetches import prefixed
 
 __all__ = ["NeedsSnapshot", "Reader", "one_snapshot", "reading"]
 
@@ -56,11 +57,14 @@ class Reader:
     def whole(self, field: str, value: Any) -> Model | None:
         """The root row with everything that its document shows; None if the anchor's queryset lacks it."""
         self._ask(1 + len(self.plan.lookups))
-        queryset = self.plan.anchor.base_queryset().using(self.using).prefetch_related(*self.plan.lookups)
+        queryset = self.plan.anchor.base_queryset().using(self.using)
+        lookups = queryset._prefetch_related_lookups  # type: ignore[attr-defined]
         try:
-            row: Model = queryset.get(**{field: value})
+            row: Model = queryset.prefetch_related(None).get(**{field: value})
         except NOT_FOUND:
             return None
+        # Not in the ``try``: what goes wrong in a Prefetch does not mean that there is no such row.
+        prefetch_related_objects([row], *lookups, *self.plan.lookups)
         return row
 
     def rows(self, layer: PlannedLayer, keys: Collection[str]) -> list[Model]:
@@ -82,8 +86,8 @@ class Reader:
         """Reads the rows that ``relation`` leads to from ``rows``, anew."""
         if relation.lookup is not None:
             for row in rows:
-                _forget(row, relation.field.source_attrs)
-            self._prefetch(rows, (relation.lookup,))
+                _forget(row, relation)
+            self._prefetch(rows, relation.lookups)
         elif relation.opaque and rows:
             self._ask(2)  # whatever the property asks
 
@@ -97,10 +101,10 @@ class Reader:
         for relation in layer.relations.values():
             if relation.lookup is None:
                 continue
-            lookups.append(relation.lookup)
+            lookups.extend(relation.lookups)
             prefix = "__".join(relation.field.source_attrs)
             for inner in self.lookups_below(self.plan.layers[relation.child]):
-                lookups.append(_prefixed(prefix, inner))
+                lookups.append(prefixed(prefix, inner))
         return lookups
 
     def _prefetch(self, rows: Sequence[Model], lookups: Lookups) -> None:
@@ -115,16 +119,12 @@ class Reader:
         return [layer.model.from_db(self.using, [pk.attname], [pk_of(layer.model, key)]) for key in keys]
 
 
-def _forget(row: Model, attrs: Sequence[str]) -> None:
-    getattr(row, "_prefetched_objects_cache", {}).pop(attrs[0], None)
-    row._state.fields_cache.pop(attrs[0], None)
-
-
-def _prefixed(prefix: str, lookup: str | Prefetch[Any]) -> str | Prefetch[Any]:
-    if isinstance(lookup, str):
-        return f"{prefix}__{lookup}"
-    moved = Prefetch(f"{prefix}__{lookup.prefetch_through}", queryset=lookup.queryset, to_attr=lookup.to_attr)
-    return moved
+def _forget(row: Model, relation: Relation) -> None:
+    name = relation.field.source_attrs[0]
+    getattr(row, "_prefetched_objects_cache", {}).pop(name, None)
+    row._state.fields_cache.pop(name, None)
+    if relation.hides:
+        row.__dict__.pop(relation.steps[0].whole_attr, None)
 
 
 @contextmanager

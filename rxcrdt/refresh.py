@@ -74,11 +74,27 @@ class Refresh:
             if gone or not self.tables.sources[node][row]:
                 self._touch(node)
         label = row.partition(":")[0]
+        known = self.tables.shows(row)
         for layer in self.plan.layers.values():
             if any(_label(step.model) == label for d in layer.dependencies for step in d.steps):
-                for node in self.tables.unsourced(layer.name):
+                for node in self._unsourced(layer.name, known=known):
                     self._touch(node)
+        self._mark_hidden(row, label, known=known)
         self._mark_opaque(label)
+
+    def _unsourced(self, layer: str, *, known: bool) -> Iterator[Node]:
+        """Nodes that may show a row. Where it is not ``known`` here at all, another process has read something since,
+        found the row, and no value that changed: so any node may."""
+        return self.tables.unsourced(layer) if known else ((layer, key) for key in self.tables.keys(layer))
+
+    def _mark_hidden(self, row: str, label: str, *, known: bool) -> None:
+        """Relations that hid the row may show it now; so may those that another process read."""
+        for layer_name, key, name in self.tables.hidden.places(row):
+            self._list((layer_name, key), self.plan.layers[layer_name].relations[name])
+        for layer, relation in self.plan.hiding(label):
+            for key in self.tables.keys(layer.name):
+                if not known or not self.tables.hidden.knows((layer.name, key), relation.name):
+                    self._list((layer.name, key), relation)
 
     def _mark_opaque(self, label: str) -> None:
         """Lists out of a property: nobody knows whose, so all are read again."""
@@ -153,7 +169,8 @@ class Refresh:
         """How many queries the marked nodes and lists will take: a list may bring rows in, with all below them."""
         own = sum(1 + len(self.plan.layers[name].lookups) for name in self._own)
         relations = [self.plan.layers[name].relations[relation] for name, relation in self._lists]
-        return own + sum(1 + len(self.reader.lookups_below(self.plan.layers[r.child])) for r in relations)
+        below = (len(self.reader.lookups_below(self.plan.layers[r.child])) for r in relations)
+        return own + sum(below) + sum(max(1, len(relation.lookups)) for relation in relations)
 
     # Reading
 
@@ -283,7 +300,7 @@ class Refresh:
 
     def _leave(self, table: str, parent: str, child: str) -> None:
         layer, relation = self._relation_of(table)
-        if relation.checkable:
+        if relation.checkable and not relation.hides:
             self._dropped.add((table, parent, child))
         else:
             self._list((layer.name, parent), relation)
@@ -301,7 +318,7 @@ class Refresh:
                 parents = self._parents(parent_layer, relation, (layer.name, key))
                 if link is not None:
                     self._check_parent(parent_layer, relation, key, parents, link.owner_of(row))
-                if relation.many and not (relation.checkable and by_place):
+                if relation.hides if not relation.many else not (relation.checkable and by_place):
                     for parent in parents:
                         self._list((parent_layer.name, parent), relation)
 

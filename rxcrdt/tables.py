@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from rxcrdt.hidden import Hidden
 from rxcrdt.keys import Node, base_model, node_key
 from rxcrdt.layers import Plan
 from rxcrdt.order import arrange, arranged
@@ -35,6 +36,7 @@ class Tables:
         self.content: Content = {root: {} for root in self._roots()}
         self.sources: dict[Node, dict[str, bool]] = {}
         self.dependents: dict[str, set[Node]] = {}
+        self.hidden = Hidden()
         self.holders: dict[Node, set[tuple[str, str, str]]] = {}
         self._before: dict[tuple[str, str], Entries | None] = {}
         self._loose: set[Node] = set()
@@ -81,7 +83,7 @@ class Tables:
         label, _, text = row.partition(":")
         key = node_key(text)
         names = (n for n, layer in self.plan.layers.items() if base_model(layer.model)._meta.label_lower == label)
-        return row in self.dependents or any((name, key) in self for name in names)
+        return row in self.dependents or row in self.hidden or any((name, key) in self for name in names)
 
     def unsourced(self, layer: str) -> Iterator[Node]:
         """Nodes whose sources are not known here: another process, or an earlier one, projected them."""
@@ -139,12 +141,13 @@ class Tables:
             self.dependents.setdefault(row, set()).add(node)
 
     def forget(self, node: Node) -> None:
-        """Which rows the node shows is not known any more: somebody else projected it."""
+        """Which rows the map ``node`` shows or hides is not known any more: somebody else projected it."""
         for row in self.sources.pop(node, ()):
             nodes = self.dependents[row]
             nodes.discard(node)
             if not nodes:
                 del self.dependents[row]
+        self.hidden.forget_map(*node)
 
     def merge(self, forest: Forest, root: Node | None) -> None:
         """Puts a forest in; then takes out what nothing but ``root`` refers to any more."""
@@ -155,6 +158,9 @@ class Tables:
         for node, sources in forest.sources.items():
             if node in self:
                 self.source(node, sources)
+        for place, rows in forest.hidden.items():
+            if place[:2] in self:
+                self.hidden.put(place, rows)
         self._sweep(root)
 
     def replace(self, forest: Forest, root: Node | None) -> None:

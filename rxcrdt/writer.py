@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -40,6 +41,7 @@ class Writer:
         self._log = log
         self._mirror = mirror
         self._lease_is_held = False
+        self._lease_ends = 0.0
 
     @property
     def _plan(self) -> Plan:
@@ -58,8 +60,10 @@ class Writer:
         seconds = conf.settings().lease_seconds
         replica = self._mirror.replica
         since = replica.position if replica else None
+        asked = time.monotonic()
         lease = conf.store().lease(self._log, since=since, seconds=seconds * times, wait=seconds)
         self._lease_is_held = True
+        self._lease_ends = asked + seconds * times
         try:
             if lease.log is not None:
                 self._mirror.take_log(lease.log)
@@ -116,16 +120,26 @@ class Writer:
             conf.store().add_rows(self._log, announced)
         while True:
             refresh = read_changed(self._plan, self._name, tables, root, using, changes)
-            coming = {node_row_key(self._plan, node) for node in refresh.fresh}
-            coming.update(*refresh.forest.sources.values())
-            coming = {row for row in coming - announced if not tables.shows(row)}
+            shown = {node_row_key(self._plan, node) for node in refresh.fresh}
+            shown.update(*refresh.forest.sources.values(), *refresh.forest.hidden.values())
+            coming = {row for row in shown - announced if not tables.shows(row)}
             if not coming:
                 break
             conf.store().add_rows(self._log, coming)
             announced |= coming
+        unknown = {row for row in (changes.saved | changes.gone | announced) - shown if not tables.shows(row)}
+        self._take_out(unknown)
         with self._dropping():
             refresh.merge()
             self._append(lease, replica, None if refresh.gone else root)
+
+    def _take_out(self, rows: set[str]) -> None:
+        """Rows that the index has and the document has not: it would be searched for them at each of their saves.
+
+        Whoever brings one in next announces it under the lease; so they are left where that may not be ours any more.
+        """
+        if rows and time.monotonic() < self._lease_ends:
+            conf.store().remove_rows(self._log, rows)
 
     # Everything
 
