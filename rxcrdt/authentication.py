@@ -23,7 +23,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from rxcrdt import origins
+from rxcrdt import conf, origins, tenants
 from rxcrdt.anchors import Anchor
 from rxcrdt.exceptions import DocumentGone, Refused, UnknownAnchor
 from rxcrdt.layers import plan
@@ -57,9 +57,16 @@ class Admission:
 def admit(scope: Mapping[str, Any], document: str) -> Admission:
     """Asks in DRF's order: who is it, may he at all, is there such a row, may he see it.
 
-    For a worker thread: asks the database. Raises Refused with the close code. Errors of the database, or of
-    an authenticator, are raised as they are: nothing was decided, and the client may try again.
+    For a worker thread: asks the database, as the tenant whom the project's ASGI middleware has put into the scope.
+    Raises Refused with the close code. Errors of the database, or of an authenticator, are raised as they are: nothing
+    was decided, and the client may try again.
     """
+    namespace = scope.get(tenants.SCOPE)
+    with tenants.within(conf.namespace() if namespace is None else namespace):
+        return _admit(scope, document)
+
+
+def _admit(scope: Mapping[str, Any], document: str) -> Admission:
     try:
         anchor_class, value = registry.resolve(document)
     except UnknownAnchor as error:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from django.db import close_old_connections, connections
 
+from rxcrdt import conf, tenants
 from rxcrdt.changes import Changes
-from rxcrdt.conf import settings
 
 if TYPE_CHECKING:
     from rxcrdt.document import Document
@@ -33,7 +33,7 @@ class Backlog:
     def __init__(self) -> None:
         self._lock = threading.Condition()
         self._documents: dict[str, Document] = {}
-        self._unrouted: dict[str, Changes] = {}
+        self._unrouted: dict[tuple[str, str], Changes] = {}  # by the tenant and the database
         self._overflowed = False
         self._thread: threading.Thread | None = None
         self._working = False
@@ -48,7 +48,8 @@ class Backlog:
             self._start()
 
     def keep_unrouted(self, using: str, changes: Changes) -> None:
-        """Asks the store again later which documents ``changes`` belong to."""
+        """Asks the store again later which documents of this tenant ``changes`` belong to."""
+        key = (conf.namespace(), using)
         with self._lock:
             if sum(map(len, self._unrouted.values())) + len(changes) > MAX_UNROUTED:
                 self._overflowed = True
@@ -58,7 +59,7 @@ class Backlog:
                     MAX_UNROUTED,
                 )
             else:
-                self._unrouted.setdefault(using, Changes()).update(changes)
+                self._unrouted.setdefault(key, Changes()).update(changes)
             self._start()
 
     def is_empty(self) -> bool:
@@ -72,7 +73,7 @@ class Backlog:
             self._thread.start()
 
     def _run(self) -> None:
-        wait = settings().retry_seconds
+        wait = conf.settings().retry_seconds
         while True:
             threading.Event().wait(wait)
             close_old_connections()
@@ -94,8 +95,9 @@ class Backlog:
             overflowed, self._overflowed = self._overflowed, False
             self._working = True
         try:
-            for using, changes in unrouted.items():
-                flushing.flush(using, changes)
+            for (namespace, using), changes in unrouted.items():
+                with tenants.within(namespace):
+                    flushing.flush(using, changes)
             for document in waiting:
                 flushing.attempt(document, lambda kept: kept.flush_waiting())
                 documents.close(document)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
 
 from rxcrdt.exceptions import ConfigurationError
 from ydoc_store import DocStore, open_store
 
-__all__ = ["Settings", "namespace", "settings", "store", "use_store"]
+__all__ = ["Settings", "in_namespace", "namespace", "settings", "store", "use_store"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,7 @@ class Settings:
     path: str = "/ws/"
     allowed_origins: tuple[str, ...] | None = None
     namespace: str | Callable[[], str] = ""
+    in_namespace: str | Callable[[str], AbstractContextManager[object]] | None = None
     base_url: str = "http://localhost"
     inline: bool = True
     channel_layer: str = "default"
@@ -86,6 +89,14 @@ def namespace() -> str:
     if "|" in found:
         raise ConfigurationError(f"RXCRDT['NAMESPACE'] gave {found!r}: a bar ends a namespace in a log's name.")
     return found
+
+
+def in_namespace(tenant: str) -> AbstractContextManager[object]:
+    """What the project does to make ``tenant`` the current one; nothing if it has not said. See ``rxcrdt.tenants``."""
+    enter = settings().in_namespace
+    if isinstance(enter, str):
+        enter = import_string(enter)
+    return nullcontext() if enter is None else enter(tenant)
 
 
 def store() -> DocStore:

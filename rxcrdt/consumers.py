@@ -11,7 +11,7 @@ from typing import Any, Final
 from rxcrdt import conf, workers
 from rxcrdt.authentication import TOKEN_PROTOCOL, admit
 from rxcrdt.awareness import parse_entries
-from rxcrdt.exceptions import DocumentGone, MessageTooLarge, ProtocolError, Refused
+from rxcrdt.exceptions import DocumentGone, MessageTooLarge, NotNow, ProtocolError, Refused
 from rxcrdt.lobby import lobby, socket_limits
 from rxcrdt.processes import PerProcess
 from rxcrdt.protocol import (
@@ -102,6 +102,9 @@ class Connection:
             await self._end(CloseCode.MALFORMED, str(error))
         except DocumentGone:
             await self._end(CloseCode.NOT_FOUND, GONE)
+        except NotNow as error:
+            logger.info("%s", error)
+            await self._end(CloseCode.RESTARTING, TRY_AGAIN)
         except Exception:
             logger.exception("%s could not be served; its client will try again.", self._document)
             await self._end(CloseCode.RESTARTING, TRY_AGAIN)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from rxcrdt import conf, workers
+from rxcrdt import conf, tenants, workers
 from rxcrdt.changes import Changes
 from rxcrdt.processes import PerProcess
 
@@ -56,4 +56,5 @@ def _flush_waiting(key: tuple[str, str], flush: Flush) -> None:
     with waiting.lock:
         changes = waiting.changes.pop(key, None)
     if changes:
-        flush(key[0], changes)
+        with tenants.within(key[1]):
+            flush(key[0], changes)

@@ -8,27 +8,85 @@ of all entries, so nothing more is needed to reach whoever has the document open
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Collection
 
-from rxcrdt import conf, relay, retention
+from rxcrdt import conf, relay, retention, workers
+from rxcrdt.exceptions import NotNow
 from rxcrdt.names import LogName
+from rxcrdt.processes import PerProcess
 from ydoc_store import Entry, HeadMoved, LeaseTimeout, Position, PositionLost
 
-__all__ = ["NUDGE", "newest_epoch", "nudge"]
+__all__ = ["NUDGE", "OVERTAKING_SECONDS", "newest_epoch", "nudge", "nudge_all", "take_turn_to_overtake"]
 
 logger = logging.getLogger("rxcrdt.flushing")
 
 NUDGE = b"\x00\x00"  # the Yjs update of no structs and no deletes; a projection never writes it
-WAIT_SECONDS = 1.0  # for whoever writes the other log: a save waits with us
+#: A log begins anew at most so often because a client came from the other version's. Every time, all who have the
+#: document open get it as a whole, and keep some bytes of it for ever.
+OVERTAKING_SECONDS = 10.0
+
+
+class _Waiting:
+    """The logs that are to be nudged, and whether a thread is at it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.logs: set[str] = set()
+        self.worked_on = False
+
+
+_waiting = PerProcess(_Waiting)
+
+
+def nudge_all(logs: Collection[str]) -> None:
+    """Tells those who have logs of another version open that the database has changed.
+
+    In the background: the other version may be writing, and no save waits for that. A nudge that waits stands for all
+    saves until it goes out. Nothing happens to logs of other tenants, whose rows are others, and to those that nobody
+    has open: they are compared with the database when somebody opens them.
+    """
+    if not logs:
+        return
+    namespace, waiting = conf.namespace(), _waiting()
+    ours = {log for log in logs if LogName.parse(log).namespace == namespace}
+    with waiting.lock:
+        waiting.logs |= ours
+        begins = bool(waiting.logs) and not waiting.worked_on
+        waiting.worked_on = waiting.worked_on or begins
+    if begins:
+        workers.in_background("Logs of other code could not be nudged: see docs/failures.md.", _nudge_waiting)
+
+
+def _nudge_waiting() -> None:
+    waiting = _waiting()
+    try:
+        while logs := _taken(waiting):  # who saves from now on sends another one
+            _nudge_those_in_use(logs)
+    except BaseException:
+        waiting.worked_on = False
+        raise
+
+
+def _taken(waiting: _Waiting) -> set[str]:
+    with waiting.lock:
+        taken, waiting.logs = waiting.logs, set()
+        waiting.worked_on = bool(taken)
+        return taken
+
+
+def _nudge_those_in_use(logs: Collection[str]) -> None:
+    """Whoever has them open compares with the database every ``RECONCILE_SECONDS`` anyway, so that a nudge that fails
+    is not tried again."""
+    for log in retention.in_use(logs):
+        try:
+            nudge(log)
+        except Exception:
+            logger.exception("%s, a log of other code, could not be nudged: see docs/failures.md.", log)
 
 
 def nudge(log: str) -> None:
-    """Tells those who have this log of another version open that the database has changed. Raises as the store does.
-
-    Nothing happens to logs of other tenants, whose rows are others, and to those that nobody has open: they are
-    compared with the database when somebody opens them.
-    """
-    if LogName.parse(log).namespace != conf.namespace() or not retention.is_in_use(log):
-        return
+    """Appends a nudge to the log, when whoever writes it is done. Raises as the store does."""
     try:
         position = _append(log)
     except (HeadMoved, LeaseTimeout, PositionLost) as error:
@@ -45,12 +103,24 @@ def newest_epoch(log: str, root: str) -> int:
     return max((head.epoch for head in heads.values()), default=0)
 
 
+def take_turn_to_overtake(log: str) -> None:
+    """Raises NotNow if the log, in whichever process, has begun anew a moment ago for a client of the other version's.
+
+    Clients that a load balancer sends to and fro would otherwise have the two logs overtake each other without end.
+    The turn is a lease that is kept.
+    """
+    try:
+        conf.store().lease(f"{log}#overtaking", since=None, seconds=OVERTAKING_SECONDS, wait=0)
+    except LeaseTimeout as error:
+        raise NotNow(f"{log} has begun anew for a client of another version a moment ago: {error}") from error
+
+
 def _append(log: str) -> Position:
     store, seconds = conf.store(), conf.settings().lease_seconds
     head = store.head(log)
     if head is None:
         raise PositionLost("there is no such log any more")
-    lease = store.lease(log, since=head, seconds=seconds, wait=WAIT_SECONDS)
+    lease = store.lease(log, since=head, seconds=seconds, wait=seconds)
     try:
         if lease.log is not None or lease.missed:  # it moved on meanwhile
             head = lease.log.head if lease.log is not None else lease.missed[-1].position

@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import deepcopy
 
 from rxcrdt import conf, deploys, folding, retention, workers
@@ -49,7 +49,7 @@ class Document:
         self.log = str(log)
         self._value = value
         self._mirror = Mirror(anchor, name, self.log)
-        self._writer = Writer(anchor, name, value, self.log, self._mirror)
+        self._writer = Writer(anchor, name, value, log, self._mirror)
         self._writing = threading.Lock()
         self._waiting: deque[tuple[str, Changes]] = deque()  # of itself safe for threads
         self._incoming: list[Entry] = []
@@ -97,8 +97,8 @@ class Document:
         """Where two lineages wrote one key, a client shows the later one: so ours has to be later than all that it has.
 
         It may have the next one of this log, of which this process has not heard yet; or one that another version's
-        log has begun since (see ``rxcrdt.deploys``): then ours begins anew. A state vector proves neither, the store
-        does: whoever claims what was never begun is answered as if he had not.
+        log has begun since (see ``rxcrdt.deploys``): then ours begins anew, or NotNow. A state vector proves neither,
+        the store does: whoever claims what was never begun is answered as if he had not.
         """
         newest = newest_lineage(read_state_vector(state_vector))
         with self._loaded() as replica:
@@ -111,6 +111,7 @@ class Document:
             self._take_incoming()
             position = self.position
             if position is None or position.epoch < newest:
+                deploys.take_turn_to_overtake(self.log)
                 self._writer.compare(self._writer.alias(), above=newest - 1)
 
     def state_vector(self) -> bytes:
@@ -196,6 +197,10 @@ class Document:
 
     def _compare_once(self) -> None:
         self._comparison_waits = False  # a nudge that comes from now on may be of a save that we do not see
+        self.heed_nudge()
+
+    def heed_nudge(self) -> None:
+        """For who wants the document as it is now: a room's is compared in the background."""
         if self._mirror.nudged:
             self.reconcile()
 
@@ -258,12 +263,13 @@ class Document:
         """In the background: it takes as long as loading the document."""
         with self._mirror.lock:
             replica = self._mirror.replica
-            if replica is None or not folding.is_due(replica):
+            if replica is None or not folding.is_due(replica.weight, replica.snapshot_bytes):
                 return
-            replica.folded(replica.snapshot_bytes)
+            replica.weight = 0  # tried again after as much
         if in_test_case(self._writer.alias()):
             return  # no other thread sees its rows
-        workers.in_background(f"The log {self.log} could not be folded, and will be later.", self.compact)
+        meaning = f"The log {self.log} could not be folded, and will be later."
+        workers.in_background(meaning, self._compact, True)
 
     def compact(self) -> None:
         """Folds the log into its snapshot, and collapses it to a new lineage where there are too many tombstones.
@@ -272,14 +278,22 @@ class Document:
         Nobody knows which of all rooms' sockets those are, so a document with anything writable is collapsed when
         nobody has it open.
         """
+        self._compact(False)
+
+    def _compact(self, if_due: bool) -> None:
         try:
-            too_many = folding.fold(self.plan, self.log)
-        except (CorruptStore, CorruptDocument) as error:
-            self._mirror.put_aside(error)
+            folded = folding.fold(self.plan, self.log, if_due=if_due)
+        except (CorruptStore, CorruptDocument):
+            self._mirror.put_aside()
             return
-        if too_many and not self._may_be_written():
-            with suppress(DocumentGone):  # of a document that is empty by now, only tombstones are left
-                self.rebuild()
+        if folded is None:
+            return
+        with self._mirror.lock:
+            if self._mirror.replica is not None:
+                self._mirror.replica.measured(folded.size)
+        if folded.too_many_tombstones and not self._may_be_written():
+            with self._exclusive():  # no newer lineage: another process may have begun it meanwhile
+                self._writer.compare(self._writer.alias(), above=folded.epoch)
 
     def _may_be_written(self) -> bool:
         writable = any(layer.write or layer.text for layer in self.anchor.layers.values())

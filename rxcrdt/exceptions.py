@@ -5,6 +5,7 @@ RxcrdtError
 │   └── UnknownAnchor       no anchor of that name is registered
 ├── CorruptDocument         a log holds what cannot be read; names the part of it
 ├── DocumentGone            the anchor's row does not exist, or has left its queryset
+├── NotNow                  a document cannot be answered from at this moment; its client is to come back
 ├── ProjectionError         a serializer could not be turned into a document; names the layer and the field
 │   └── NoRequestUser       a field of a shared document asked for the request's user
 ├── ProtocolError           a client sent what is no message; the socket is closed
@@ -23,6 +24,7 @@ __all__ = [
     "DocumentGone",
     "MessageTooLarge",
     "NoRequestUser",
+    "NotNow",
     "NotProjected",
     "ProjectionError",
     "ProtocolError",
@@ -50,6 +52,10 @@ class CorruptDocument(RxcrdtError):
 
 class DocumentGone(RxcrdtError):
     """The row that a document was made from does not exist, or has left the anchor's queryset."""
+
+
+class NotNow(RxcrdtError):
+    """A document cannot be answered from at this moment. The socket is closed, and its client comes back by itself."""
 
 
 class ProjectionError(RxcrdtError):

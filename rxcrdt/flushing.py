@@ -44,12 +44,14 @@ def flush(using: str, changes: Changes) -> None:
         )
         backlog.keep_unrouted(using, changes)
         return
+    others = []
     for log, part in parts.items():
         document = documents.get_by_log(log)
         if document is None:
-            _nudge(log)
+            others.append(log)
         else:
             _flush_one(document, using, part)
+    deploys.nudge_all(others)
 
 
 def route(changes: Changes) -> dict[str, Changes]:
@@ -67,15 +69,6 @@ def route(changes: Changes) -> dict[str, Changes]:
         for log in found.get(link.owner, ()):
             parts[log].links.add(link)
     return parts
-
-
-def _nudge(log: str) -> None:
-    """The log is none that this code writes. Whoever has it open compares with the database every
-    ``RECONCILE_SECONDS`` anyway, so that a nudge that fails is not tried again."""
-    try:
-        deploys.nudge(log)
-    except Exception:  # whatever it is: the save has been committed
-        logger.exception("%s, a log of other code, could not be nudged: see docs/failures.md.", log)
 
 
 def _flush_one(document: Document, using: str, changes: Changes) -> None:

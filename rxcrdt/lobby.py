@@ -8,9 +8,10 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from rxcrdt import conf, documents, relay, workers
+from rxcrdt import conf, documents, relay, tenants, workers
 from rxcrdt.document import Document
 from rxcrdt.exceptions import DocumentGone
+from rxcrdt.names import LogName
 from rxcrdt.processes import PerProcess
 from rxcrdt.rooms import Room
 from rxcrdt.sockets import Limits, Socket
@@ -86,7 +87,8 @@ class Lobby:
             return [place.room for place in self._places.values() if place.room is not None]
 
     def _open(self, place: _Place, name: str) -> Room:
-        document = documents.open(name)
+        with tenants.within(LogName.parse(place.key).namespace):
+            document = documents.open(name)
         room = Room(document, limits=socket_limits(), on_gone=lambda _: self._gone(place), on_lost=self.leave)
         document.subscribe(room)
         try:

@@ -67,45 +67,60 @@ class Mirror:
             if log is None:
                 self.drop()
             else:
-                self._put(Replica(self.plan, log))
-        except (CorruptStore, CorruptDocument) as error:
+                self._put(Replica(self.plan, log), log)
+        except (CorruptStore, CorruptDocument):
             self.drop()
-            self.put_aside(error)
+            self.put_aside()
 
     def take_log(self, log: Log) -> None:
         """As ``load``, for who has read the log already."""
         try:
-            self._put(Replica(self.plan, log))
-        except CorruptDocument as error:
+            self._put(Replica(self.plan, log), log)
+        except CorruptDocument:
             self.drop()
-            self.put_aside(error)
+            self.put_aside()
 
-    def put_aside(self, error: CorruptStore | CorruptDocument) -> None:
-        """Keeps a log that cannot be read under another name, unless somebody else has begun it anew meanwhile."""
-        store = conf.store()
+    def put_aside(self) -> None:
+        """Keeps a log that cannot be read under another name, unless somebody else has begun it anew meanwhile.
+
+        One process at a time looks and moves: between the two, another one could move it and begin it anew.
+        """
+        store, turn, seconds = conf.store(), f"{self._log}#aside", conf.settings().lease_seconds
+        lease = store.lease(turn, since=None, seconds=seconds, wait=seconds)
         try:
             log = store.load(self._log)
             if log is not None:
                 Replica(self.plan, log)
-            return
         except (CorruptStore, CorruptDocument) as again:
-            error = again
-        kept = store.quarantine(self._log)
-        logger.error(
-            "The log %s cannot be read: %s. It is kept as %r, and the document is projected again: see "
-            "docs/failures.md.",
-            self._log,
-            error,
-            kept,
-        )
+            self._quarantine(again)
+        finally:
+            store.release(turn, lease.token)
 
-    def _put(self, replica: Replica) -> None:
+    def _quarantine(self, error: CorruptStore | CorruptDocument) -> None:
+        kept = conf.store().quarantine(self._log)
+        if kept is not None:
+            logger.error(
+                "The log %s cannot be read: %s. It is kept as %r, and the document is projected again: see "
+                "docs/failures.md.",
+                self._log,
+                str(error).rstrip("."),
+                kept,
+            )
+
+    def _put(self, replica: Replica, log: Log) -> None:
         """Listeners get what they lack in one update, a new lineage too."""
         with self.lock:
-            before, self.replica = self.position, replica
-            if before is not None and before != replica.position:
-                self.nudged = True  # a nudge may have been among what was not seen entry by entry
+            self.replica = replica
+            self.nudged = self.nudged or self._may_hold_a_nudge(log)
             self._audience.bring_to(replica)
+
+    def _may_hold_a_nudge(self, log: Log) -> bool:
+        """Among what was not seen entry by entry. One that came before a new lineage is answered by that; one that was
+        folded before this process came is not known of: rooms are compared when they open."""
+        before = self.position
+        seen = before.sequence if before is not None and before.epoch == log.epoch else 0
+        folded = before is not None and log.at > seen
+        return folded or any(entry.update == NUDGE and entry.position.sequence > seen for entry in log.entries)
 
     def take(self, entries: Sequence[Entry]) -> None:
         """Takes entries that follow the replica's position. CorruptDocument for one that cannot be read: the replica

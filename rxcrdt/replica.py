@@ -15,14 +15,19 @@ from rxcrdt.lineage import kill_set, older_lineages, read_state_vector
 from rxcrdt.panics import LEAVING
 from rxcrdt.tables import Content, Patch, Tables
 from rxcrdt.values import Json
-from ydoc_store import Entry, Log, Position
+from ydoc_store import Entry, Log, Position, Size
 
-__all__ = ["Replica"]
+__all__ = ["Replica", "weight"]
 
 EMPTY_STATE = b"\x00"
 # How slowly an entry loads, as bytes of a snapshot (measured: 23 ns a byte there, and 4 to 6 µs a register here).
 ENTRY_COST = 100
 COST_A_BYTE = 3
+
+
+def weight(entries: int, their_bytes: int) -> int:
+    """What so many entries add to the cost of loading a log, as bytes of a snapshot."""
+    return ENTRY_COST * entries + COST_A_BYTE * their_bytes
 
 
 class Replica:
@@ -94,7 +99,7 @@ class Replica:
 
     def _moved(self, position: Position, update: bytes) -> None:
         self.position = position
-        self.weight += ENTRY_COST + COST_A_BYTE * len(update)
+        self.weight += weight(1, len(update))
 
     def _changed(self) -> None:
         self._encoded = None
@@ -129,9 +134,9 @@ class Replica:
         if self._tables is not None:
             self._tables.settle()
 
-    def folded(self, snapshot_bytes: int) -> None:
-        """The log's entries are part of its snapshot now, or are about to be."""
-        self.snapshot_bytes, self.weight = snapshot_bytes, 0
+    def measured(self, size: Size) -> None:
+        """What the log has become: it grew since it was loaded here, and other processes may have folded it."""
+        self.snapshot_bytes, self.weight = size.snapshot_bytes, weight(size.entries, size.entry_bytes)
 
     def content(self) -> tuple[Content, dict[str, Json]]:
         """All tables, and what the document says of itself: what ``denormalize`` takes."""

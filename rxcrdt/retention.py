@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
 
 from rxcrdt import conf
 from rxcrdt.names import LogName
 from rxcrdt.registry import registry
 from ydoc_store import CorruptStore, LeaseTimeout, LogTooNew, StoreError, StoreUnavailable, quarantine
 
-__all__ = ["IN_USE_SECONDS", "SWEEP_SECONDS", "TOUCH_SECONDS", "evict", "is_in_use", "may_be_evicted", "sweep"]
+__all__ = [
+    "IN_USE_SECONDS",
+    "SWEEP_SECONDS",
+    "TOUCH_SECONDS",
+    "evict",
+    "in_use",
+    "is_in_use",
+    "may_be_evicted",
+    "sweep",
+]
 
 logger = logging.getLogger("rxcrdt.documents")
 
@@ -26,12 +36,17 @@ TURN = "rxcrdt#sweep"
 
 def is_in_use(log: str) -> bool:
     """Whether any process has a room for this log, or had one until a moment ago."""
-    return _is_used(log, within=IN_USE_SECONDS)
+    return bool(in_use([log]))
 
 
-def _is_used(log: str, *, within: float) -> bool:
-    usage = conf.store().usage([log]).get(log)
-    return usage is not None and time.time() - usage.used < within
+def in_use(logs: Collection[str]) -> list[str]:
+    """As ``is_in_use``, for many in one round trip."""
+    return _used(logs, within=IN_USE_SECONDS)
+
+
+def _used(logs: Collection[str], *, within: float) -> list[str]:
+    since = time.time() - within
+    return [log for log, usage in conf.store().usage(logs).items() if usage.used > since]
 
 
 def may_be_evicted(log: LogName) -> bool:
@@ -83,7 +98,7 @@ def _evict(name: str, unused_for: float) -> bool:
     store = conf.store()
     lease = store.lease(name, since=store.head(name), seconds=conf.settings().lease_seconds, wait=0)
     try:
-        if _is_used(name, within=unused_for):
+        if _used([name], within=unused_for):
             return False
         store.delete(name)
         return True
@@ -93,7 +108,7 @@ def _evict(name: str, unused_for: float) -> bool:
 
 def _evict_without_lease(name: str, unused_for: float) -> bool:
     """A Redis that is full gives no lease, but deletes. Whoever writes meanwhile finds the log gone, and builds it."""
-    if _is_used(name, within=unused_for):
+    if _used([name], within=unused_for):
         return False
     try:
         conf.store().delete(name)

@@ -12,9 +12,9 @@ from rxcrdt.anchors import Anchor
 from rxcrdt.context import projecting, projection_context
 from rxcrdt.current import read_whole
 from rxcrdt.denormalize import denormalize
-from rxcrdt.exceptions import DocumentGone
+from rxcrdt.exceptions import CorruptDocument, DocumentGone
 from rxcrdt.keys import Node
-from rxcrdt.layers import plan
+from rxcrdt.layers import Plan, plan
 from rxcrdt.names import log_name
 from rxcrdt.projection import Forest
 from rxcrdt.registry import registry
@@ -22,6 +22,7 @@ from rxcrdt.replica import Replica
 from rxcrdt.tables import Tables
 from rxcrdt.transactions import in_transaction
 from rxcrdt.values import Json, difference
+from ydoc_store import CorruptStore
 
 __all__ = ["compare", "serialized", "snapshot"]
 
@@ -39,6 +40,7 @@ def snapshot(name: str, pk: Any) -> dict[str, Json]:
     kept = documents.open(document)
     try:
         kept.catch_up()
+        kept.heed_nudge()
         return _state(kept.name, kept.content())
     finally:
         documents.close(kept)
@@ -53,13 +55,21 @@ def _state(document: str, content: Any) -> dict[str, Json]:
 
 def _without_writing(anchor: type[Anchor], document: str, value: str) -> dict[str, Json]:
     current = plan(anchor)
-    log = conf.store().load(str(log_name(current, document)))
-    if log is not None:
-        replica = Replica(current, log)
-        if replica.root is not None:
-            return _state(document, replica.content())
+    stored = _stored(current, document)
+    if stored is not None:
+        return _state(document, stored)
     root, forest = read_whole(anchor, document, value, anchor.base_queryset().db)
     return _state(document, _content(anchor, document, root, forest))
+
+
+def _stored(current: Plan, document: str) -> Any:
+    """None if the store has nothing of use. A log that cannot be read is left to who may write."""
+    try:
+        log = conf.store().load(str(log_name(current, document)))
+        replica = Replica(current, log) if log is not None else None
+    except (CorruptStore, CorruptDocument):
+        return None
+    return replica.content() if replica is not None and replica.root is not None else None
 
 
 def _content(anchor: type[Anchor], document: str, root: Node | None, forest: Forest) -> Any:

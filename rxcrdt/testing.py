@@ -21,7 +21,7 @@ from urllib.parse import quote, urlencode
 
 from pycrdt import Doc
 
-from rxcrdt import conf, layout, workers
+from rxcrdt import conf, layout, tenants, workers
 from rxcrdt.asgi import websocket_application
 from rxcrdt.asserting import assert_projected, own_store
 from rxcrdt.denormalize import denormalize
@@ -48,7 +48,8 @@ class Client:
     """A Yjs client of one document, for ``async with``. Speaks what y-websocket speaks.
 
     ``user`` is who it is, whatever authenticates otherwise; ``token``, ``cookies`` and ``origin`` go through
-    authentication instead. ``doc`` is the client's own document; give one to come back with old state.
+    authentication instead. ``doc`` is the client's own document; give one to come back with old state. ``namespace``
+    is the tenant, where there are several.
 
     A refusal raises ``rxcrdt.exceptions.Refused`` with the close code: when entering, and from ``settle``.
     """
@@ -63,6 +64,7 @@ class Client:
         origin: str | None = None,
         subprotocols: Iterable[str] = (),
         doc: Doc[Any] | None = None,
+        namespace: str | None = None,
     ) -> None:
         self.document = document
         self.doc: Doc[Any] = Doc() if doc is None else doc
@@ -71,6 +73,7 @@ class Client:
         self._query = urlencode({"token": token}) if token is not None else ""
         self._headers = _headers(cookies or {}, origin)
         self._subprotocols = list(subprotocols)
+        self._namespace = namespace
         self._socket: Any = None
         self._pump: asyncio.Task[None] | None = None
         self._synced = 0  # how many answers to our step 1 have come
@@ -113,6 +116,7 @@ class Client:
         )
         if self._user is not None:
             self._socket.scope["_force_auth_user"] = self._user
+        self._socket.scope[tenants.SCOPE] = self._namespace
         self._closed = None
         accepted, _ = await self._socket.connect(timeout=TIMEOUT)
         assert accepted, "the application accepts before it decides"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from django.db import router
 
-from rxcrdt import conf, layout, relay, truth_ids
+from rxcrdt import conf, layout, relay, tenants, truth_ids
 from rxcrdt.anchors import Anchor
 from rxcrdt.appending import append_once
 from rxcrdt.changes import Changes
@@ -18,6 +18,7 @@ from rxcrdt.exceptions import CorruptDocument
 from rxcrdt.keys import Node
 from rxcrdt.layers import Plan
 from rxcrdt.mirror import Mirror
+from rxcrdt.names import LogName
 from rxcrdt.projection import Forest, node_row_key
 from rxcrdt.replica import Replica
 from rxcrdt.tables import Tables
@@ -34,11 +35,12 @@ BUILD_LEASES = 6  # a whole document takes longer than a flush
 class Writer:
     """What changes a document. One thread at a time may use it: ``Document`` sees to that."""
 
-    def __init__(self, anchor: type[Anchor], name: str, value: str, log: str, mirror: Mirror) -> None:
+    def __init__(self, anchor: type[Anchor], name: str, value: str, log: LogName, mirror: Mirror) -> None:
         self._anchor = anchor
         self._name = name
         self._value = value
-        self._log = log
+        self._log = str(log)
+        self._namespace = log.namespace
         self._mirror = mirror
         self._lease_is_held = False
         self._lease_ends = 0.0
@@ -49,8 +51,9 @@ class Writer:
 
     def alias(self) -> str:
         """Where the rows are written: a replica may not have yet what the log has."""
-        queryset = self._anchor.base_queryset()
-        return getattr(queryset, "_db", None) or router.db_for_write(queryset.model)
+        with tenants.within(self._namespace):
+            queryset = self._anchor.base_queryset()
+            return getattr(queryset, "_db", None) or router.db_for_write(queryset.model)
 
     # The lease
 
@@ -84,15 +87,20 @@ class Writer:
         is in it could not be read."""
         for _ in range(TRIES):
             try:
-                write()
+                self._as_tenant(write)
                 return
             except (HeadMoved, LeaseLost, PositionLost, CorruptDocument) as error:
                 self._mirror.drop()
                 logger.info("%s has to be read again: %s", self._name, error)
-            except CorruptStore as error:
+            except CorruptStore:
                 self._mirror.drop()
-                self._mirror.put_aside(error)
-        write()
+                self._mirror.put_aside()
+        self._as_tenant(write)
+
+    def _as_tenant(self, write: Callable[[], None]) -> None:
+        """All that is read for this document are its tenant's rows, whichever thread this is."""
+        with tenants.within(self._namespace):
+            write()
 
     # What changed
 
@@ -198,7 +206,6 @@ class Writer:
         snapshot = doc.get_update()
         begun = conf.store().begin(self._log, epoch=epoch, snapshot=snapshot, rows=rows, lease=lease.token)
         self._mirror.take_log(Log(epoch=epoch, snapshot=snapshot, at=begun.sequence))
-        self._mirror.nudged = False
         relay.publish_lineage(self._log, begun)
 
     @contextmanager

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - that is its name
+from django.utils.module_loading import import_string
 
 from rxcrdt import conf
 from rxcrdt.checks.messages import from_error
@@ -33,7 +34,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         settings = conf.settings()
     except ConfigurationError as error:
         return [from_error(error, id="rxcrdt.E001", hint=SEE)]
-    return [*_unusable(settings), *_open_to_all(settings)]
+    return [*_unusable(settings), *_tenants(settings), *_open_to_all(settings)]
 
 
 def readable() -> bool:
@@ -75,6 +76,10 @@ KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "a string without '|', or a callable that returns one",
         lambda value: callable(value) or (isinstance(value, str) and "|" not in value),
     ),
+    "str | Callable[[str], AbstractContextManager[object]] | None": (
+        "a callable that takes a tenant and returns a context manager, or the path of one",
+        lambda value: value is None or callable(value) or isinstance(value, str),
+    ),
 }
 
 
@@ -99,6 +104,23 @@ def _unusable(settings: conf.Settings) -> Iterator[CheckMessage]:
             f"RXCRDT['CHANNEL_LAYER'] is {settings.channel_layer!r}, but CHANNEL_LAYERS has no such layer",
             f"It has: {', '.join(sorted(layers)) or 'none'}",
         )
+
+
+def _tenants(settings: conf.Settings) -> Iterator[CheckMessage]:
+    if callable(settings.namespace) and settings.in_namespace is None:
+        yield Error(
+            "RXCRDT['NAMESPACE'] is a callable, but RXCRDT['IN_NAMESPACE'] is not set: nobody tells the threads that "
+            "open and compare documents whose rows to read, and they read none but those of the tenant it names there.",
+            hint="Set it to a context manager that makes a tenant the current one, as "
+            "'django_tenants.utils.schema_context'; a process that serves one tenant needs no callable: see "
+            "docs/settings.md.",
+            id="rxcrdt.E010",
+        )
+    if isinstance(settings.in_namespace, str):
+        try:
+            import_string(settings.in_namespace)
+        except ImportError as error:
+            yield _bad(f"RXCRDT['IN_NAMESPACE'] cannot be imported: {error}", "Correct the path")
 
 
 def _open_to_all(settings: conf.Settings) -> Iterator[CheckMessage]:

@@ -131,7 +131,7 @@ def _saves_until_a_fold(snapshot: bytes, tasks: int) -> int:
     for number in count(1):
         update = boards.change(replica, number % tasks + 1, f"saved at {time.monotonic()}")
         replica.appended(Position(boards.EPOCH, number), update)
-        if folding.is_due(replica):
+        if folding.is_due(replica.weight, replica.snapshot_bytes):
             return number
     raise AssertionError
 

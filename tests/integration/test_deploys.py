@@ -80,6 +80,7 @@ def state(document: Document) -> object:
 
 def follow(document: Document) -> None:
     """What a poll, or the channel layer, makes a room do."""
+    assert workers.wait_for_background(10)
     document.catch_up()
     assert workers.wait_for_background(10)
 
@@ -96,7 +97,9 @@ def test_what_new_code_saves_reaches_those_who_have_the_old_document_open(librar
     head = conf.store().head(old.log)
     library.name = "second"
     library.save()
+    assert workers.wait_for_background(10)
     Shelf.objects.create(library=library, label="bottom")
+    assert workers.wait_for_background(10)
     assert head is not None
     entries = conf.store().since(old.log, head)
     assert [entry.update for entry in entries] == [deploys.NUDGE, deploys.NUDGE], "no code writes another's schema"
@@ -139,6 +142,7 @@ def test_many_nudges_are_one_comparison(library: Library, old: Document) -> None
     for number in range(5):
         library.name = f"name {number}"
         library.save()
+        assert workers.wait_for_background(10)
     head = conf.store().head(old.log)
     follow(old)
     assert head is not None
@@ -149,6 +153,7 @@ def test_many_nudges_are_one_comparison(library: Library, old: Document) -> None
 def test_a_nudge_that_was_folded_away_is_heard_all_the_same(library: Library, old: Document) -> None:
     library.name = "second"
     library.save()
+    assert workers.wait_for_background(10)
     log = conf.store().load(old.log)
     assert log is not None
     conf.store().compact(old.log, log.snapshot, at=log.head)
@@ -162,6 +167,7 @@ def test_a_log_that_nobody_has_open_is_left_alone(
     monkeypatch.setattr(retention, "IN_USE_SECONDS", -1.0)
     head = conf.store().head(old.log)
     library.save()
+    assert workers.wait_for_background(10)
     assert conf.store().head(old.log) == head
 
 
@@ -173,6 +179,7 @@ def test_other_tenants_logs_are_left_alone(library: Library, old: Document) -> N
     store.begin(theirs, epoch=1, snapshot=b"\x00\x00", rows=[f"testapp.library:{library.pk}"], lease=lease.token)
     store.release(theirs, lease.token)
     library.save()
+    assert workers.wait_for_background(10)
     assert store.head(theirs) == Position(1, 0)
 
 
@@ -187,6 +194,7 @@ def test_a_nudge_that_fails_fails_no_save(library: Library, old: Document, caplo
     interposed.before("usage", unavailable)
     library.name = "second"
     library.save()
+    assert workers.wait_for_background(10)
     assert interposed.done
     assert "could not be nudged" in caplog.text
     assert follower.state is not None
@@ -201,6 +209,7 @@ def test_whoever_writes_the_other_log_is_waited_for(library: Library, old: Docum
     assert old.position is not None
     library.name = "second"
     library.save()
+    assert workers.wait_for_background(10)
     head = store.head(old.log)
     assert head is not None
     assert head.sequence == old.position.sequence + 1

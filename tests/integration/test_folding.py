@@ -107,9 +107,9 @@ def test_a_large_document_is_folded_less_often(library: Library) -> None:
     assert log is not None
     replica = Replica(document.plan, log)
     replica.weight = folding.SMALLEST + 1
-    assert folding.is_due(replica)
+    assert folding.is_due(replica.weight, replica.snapshot_bytes)
     replica.snapshot_bytes = folding.PART * (folding.SMALLEST + 1)
-    assert not folding.is_due(replica)
+    assert not folding.is_due(replica.weight, replica.snapshot_bytes)
     documents.close(document)
 
 

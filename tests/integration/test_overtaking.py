@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from pycrdt import Doc
 
-from rxcrdt import conf
+from rxcrdt import conf, deploys
 from rxcrdt.anchors import Anchor
 from rxcrdt.document import Document
+from rxcrdt.exceptions import NotNow
 from rxcrdt.layers import plan
 from rxcrdt.names import log_name
+from tests.conditions import until
 from tests.deploying.versions import SERIALIZERS, Version
 from tests.kills.equality import nested, tables
 from tests.testapp.anchors import LibraryAnchor
@@ -67,8 +69,9 @@ def process(version: Version) -> Document:
 
 
 @pytest.mark.parametrize("way", [["old", "new", "old"], ["new", "old", "new"], ["old", "new"] * 3])
-def test_a_client_that_hops_between_the_versions(way: list[Version]) -> None:
+def test_a_client_that_hops_between_the_versions(way: list[Version], monkeypatch: pytest.MonkeyPatch) -> None:
     """A load balancer knows none, and a deploy may be taken back."""
+    monkeypatch.setattr(deploys, "OVERTAKING_SECONDS", 0.0)
     processes = {version: process(version) for version in ANCHORS}
     client = Client()
     for version in way:
@@ -92,3 +95,49 @@ def test_a_client_that_is_ahead_of_a_process_which_has_not_heard_of_the_new_line
     client.visit(other)
     assert client.titles == ["first"]
     assert other.position == one.position, "it has heard of it now, and has not begun another one"
+
+
+def test_two_logs_do_not_overtake_each_other_without_end() -> None:
+    """A log begins anew for clients of the other version once in a while, in whichever process they come."""
+    hopping, others = Client(), Client()
+    processes = {version: (process(version), process(version)) for version in ANCHORS}
+    begun, refused = set(), 0
+    for number in range(20):
+        for version in ANCHORS:
+            document = processes[version][number % 2]
+            try:
+                hopping.visit(document)
+                assert hopping.titles == ["first"]
+            except NotNow:
+                refused += 1
+            head = conf.store().head(document.log)
+            assert head is not None
+            begun.add((version, head.epoch))
+    assert len(begun) <= 4, "the first lineage of each version, and one more"
+    assert refused
+    for pair in processes.values():
+        others.doc = Doc()
+        others.visit(pair[0])
+        assert others.titles == ["first"], "who does not hop notices nothing"
+
+
+def test_whoever_was_told_to_come_back_is_answered_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploys, "OVERTAKING_SECONDS", 0.3)
+    old, new, client, late = process("old"), process("new"), Client(), Client()
+    late.visit(new)
+    client.visit(new)
+    client.visit(old)
+    new.rebuild()
+    late.visit(new)
+    with pytest.raises(NotNow):
+        late.visit(old)
+    until(lambda: _is_answered(late, old))
+    assert late.titles == ["first"]
+
+
+def _is_answered(client: Client, document: Document) -> bool:
+    try:
+        client.visit(document)
+    except NotNow:
+        return False
+    return True

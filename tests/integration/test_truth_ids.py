@@ -109,3 +109,16 @@ def test_the_migration_makes_what_the_model_says() -> None:
     output = StringIO()
     call_command("makemigrations", "rxcrdt", check=True, dry_run=True, stdout=output, stderr=output)
     assert "No changes detected" in output.getvalue()
+
+
+def test_a_database_that_was_restored_knows_less_than_the_log(clock_in_1970: None) -> None:
+    """From a backup, on a machine whose clock is wrong: what the process has seen counts too."""
+    library = Library.objects.create(name="first")
+    document = documents.open(f"library/{library.pk}")
+    assert document.position is not None
+    TruthId.objects.update(last=truth_ids.claim(FIRST_TRUTH_ID + 10**6))
+    document.rebuild()
+    before = document.position.epoch
+    TruthId.objects.update(last=FIRST_TRUTH_ID)
+    document.rebuild()
+    assert document.position.epoch == before + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +258,8 @@ def test_a_key_that_rxcrdt_does_not_know() -> None:
         ("ALLOWED_ORIGINS", [b"https://example.com"]),
         ("NAMESPACE", "a|b"),
         ("NAMESPACE", 7),
+        ("IN_NAMESPACE", 7),
+        ("IN_NAMESPACE", "tests.nowhere.as_tenant"),
         ("BASE_URL", "example.com"),
         ("BASE_URL", None),
         ("CHANNEL_LAYER", "other"),
@@ -291,6 +293,7 @@ def test_settings_of_every_kind_that_work() -> None:
         "PATH": "/live/",
         "ALLOWED_ORIGINS": ("https://example.com",),
         "NAMESPACE": lambda: "tenant",
+        "IN_NAMESPACE": "contextlib.nullcontext",
         "BASE_URL": "https://example.com",
         "POLL_SECONDS": 1,
         "MAX_SOCKETS": 5,
@@ -298,6 +301,13 @@ def test_settings_of_every_kind_that_work() -> None:
         "EVICT_TEXT": True,
     }
     assert of_settings(RXCRDT=settings) == {}
+
+
+def test_tenants_that_nobody_makes_the_current_one() -> None:
+    of_threads = {**SQLITE, "NAMESPACE": lambda: "tenant"}
+    assert "IN_NAMESPACE" in of_settings(RXCRDT=of_threads)["rxcrdt.E010"].msg
+    assert of_settings(RXCRDT={**of_threads, "IN_NAMESPACE": nullcontext}) == {}
+    assert of_settings(RXCRDT={**SQLITE, "NAMESPACE": "of this process"}) == {}
 
 
 def test_bad_settings_are_told_once_and_keep_the_other_checks_from_guessing() -> None:
