@@ -171,8 +171,11 @@ def _serves(client: Any, nodes: int) -> bool:
 
 
 @contextmanager
-def running_postgresql() -> Iterator[str]:
-    """A PostgreSQL cluster of its own; yields ``postgresql://postgres@127.0.0.1:<port>/postgres``."""
+def running_postgresql(*, options: Sequence[str] = ()) -> Iterator[str]:
+    """A PostgreSQL cluster of its own; yields ``postgresql://postgres@127.0.0.1:<port>/postgres``.
+
+    It does not wait for the disk. Later `options` win: ``["-c", "fsync=on"]``.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="rxcrdt-pg-") as name:
         folder, owner = Path(name), _unprivileged_user()
@@ -182,9 +185,26 @@ def running_postgresql() -> Iterator[str]:
         data = folder / "data"
         _initialize(binaries / "initdb", data, owner)
         command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-F", "-N", "200"]
-        command += ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
+        command += ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", *options]
         with _process(command, port=port, user=owner, folder=folder):
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            _wait_until_it_answers(url)
+            yield url
+
+
+def _wait_until_it_answers(url: str) -> None:
+    """PostgreSQL listens a moment before it lets anybody in."""
+    import psycopg
+
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url).close()
+            return
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise ServerDidNotStart("PostgreSQL listens, but lets nobody in.") from error
+            time.sleep(0.02)
 
 
 def _initialize(initdb: Path, data: Path, owner: str | None) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks store`: see docs/benchmarks.md."""
+"""`python -m tests.benchmarks store` and `… tracking`: see docs/benchmarks.md."""
 
 from __future__ import annotations
 

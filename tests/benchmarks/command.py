@@ -10,24 +10,26 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks import store, tracking
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.report import as_json, as_text
 from tests.benchmarks.sections import Run, Section, Unavailable
-from tests.benchmarks.store import SECTIONS
 
 __all__ = ["main"]
 
 DESCRIPTION = """\
-Measures the document store on real servers that it starts itself, and beside it, in the same run and in turns, what
-one would compare it with. Prints tables to stdout, progress to stderr. docs/benchmarks.md tells what each section
-measures and how to read the tables.
+Measures {what} on real servers that it starts itself, and beside it, in the same run and in turns, what one would
+compare it with. Prints tables to stdout, progress to stderr. docs/benchmarks.md tells what each section measures and
+how to read the tables.
 """
+SUITES = {"store": (store.SECTIONS, "the document store"), "tracking": (tracking.SECTIONS, "saves and documents")}
 
 
 def main(arguments: Sequence[str]) -> int:
     """0; 1 if a section that was asked for by name could not run."""
     options = _parser().parse_args(arguments)
-    chosen = [section for section in SECTIONS if not options.only or section.name in options.only]
+    sections, _ = SUITES[options.command]
+    chosen = [section for section in sections if not options.only or section.name in options.only]
     found: dict[str, Any] = {"quick": options.quick, "sections": {}}
     missing = 0
     with ExitStack() as stack:
@@ -60,22 +62,29 @@ def _measure(run: Run, section: Section) -> list[dict[str, Any]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=DESCRIPTION)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="store")
-    listed = "\n".join(f"  {section.name:<10} {section.title}" for section in SECTIONS)
-    store = commands.add_parser(
-        "store",
-        help="the document store",
-        description=f"{DESCRIPTION}\nsections:\n{listed}",
+    everything = " or ".join(what for _, what in SUITES.values())
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=DESCRIPTION.format(what=everything))
+    commands = parser.add_subparsers(dest="command", required=True, metavar="|".join(SUITES))
+    for name, (sections, what) in SUITES.items():
+        _add_suite(commands, name, sections, what)
+    return parser
+
+
+def _add_suite(commands: Any, name: str, sections: Sequence[Section], what: str) -> None:
+    width = max(len(section.name) for section in sections)
+    listed = "\n".join(f"  {section.name:<{width}} {section.title}" for section in sections)
+    suite = commands.add_parser(
+        name,
+        help=what,
+        description=f"{DESCRIPTION.format(what=what)}\nsections:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    store.add_argument(
+    suite.add_argument(
         "--only",
         action="append",
-        choices=[section.name for section in SECTIONS],
+        choices=[section.name for section in sections],
         metavar="SECTION",
         help="measure this section only; may be given more than once",
     )
-    store.add_argument("--quick", action="store_true", help="a smoke run of some seconds: shows that everything works")
-    store.add_argument("--json", type=Path, metavar="FILE", help="write all tables there, too, with unrounded figures")
-    return parser
+    suite.add_argument("--quick", action="store_true", help="a smoke run of some seconds: shows that everything works")
+    suite.add_argument("--json", type=Path, metavar="FILE", help="write all tables there, too, with unrounded figures")

@@ -18,7 +18,7 @@ from tests.benchmarks.sections import Run
 
 __all__ = ["describe_machine"]
 
-PACKAGES = ("pycrdt", "redis", "hiredis", "Django", "channels_redis")
+PACKAGES = ("pycrdt", "redis", "hiredis", "Django", "djangorestframework", "psycopg", "channels_redis")
 
 
 def describe_machine(run: Run) -> list[str]:
@@ -34,6 +34,8 @@ def _lines(run: Run) -> Iterator[str]:
     client = connect(run.redis)
     yield f"Redis {client.info('server')['redis_version']}, over TCP on the same machine, nothing written to disk"
     client.close()
+    if run.has_postgresql:
+        yield f"PostgreSQL {_postgresql_version(run.postgresql)}, over TCP on the same machine, fsync on"
     if node := shutil.which("node"):
         yield f"Node {_output(node, '--version').removeprefix('v')}"
 
@@ -67,6 +69,14 @@ def _file_system(folder: Path) -> str:
         holding = [(len(point), kind) for point, kind in mounts if folder.resolve().is_relative_to(point)]
         return max(holding)[1]
     return "a file system that this platform does not name"
+
+
+def _postgresql_version(url: str) -> str:
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        number = connection.info.server_version
+    return f"{number // 10_000}.{number % 10_000}"
 
 
 def _packages() -> Iterator[str]:

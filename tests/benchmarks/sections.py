@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 
 from tests.benchmarks.report import Table
 from tests.benchmarks.workers import Workers
-from tests.servers import running_redis
+from tests.servers import running_postgresql, running_redis
 
 __all__ = ["Run", "Section", "Unavailable"]
 
@@ -38,6 +38,7 @@ class Run:
         self._began = time.monotonic()
         self._stack = ExitStack()
         self._redis: str | None = None
+        self._postgresql: str | None = None
         self._workers: Workers | None = None
 
     def __enter__(self) -> Self:
@@ -54,6 +55,18 @@ class Run:
         if self._redis is None:
             self._redis = self._stack.enter_context(running_redis())
         return self._redis
+
+    @property
+    def postgresql(self) -> str:
+        """The URL of a PostgreSQL server that waits for the disk when it commits, as one does that nobody changed."""
+        if self._postgresql is None:
+            self._postgresql = self._stack.enter_context(running_postgresql(options=["-c", "fsync=on"]))
+        return self._postgresql
+
+    @property
+    def has_postgresql(self) -> bool:
+        """Whether a section asked for it."""
+        return self._postgresql is not None
 
     @property
     def workers(self) -> Workers:

@@ -11,27 +11,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import node
+from tests.benchmarks import node, store, tracking
 from tests.benchmarks.command import main
 from tests.benchmarks.report import Aim, Table, as_json, as_text
 from tests.benchmarks.sections import Unavailable
-from tests.benchmarks.store import SECTIONS
 from tests.benchmarks.timing import alternate, of_rounds, percentile, ratio, time_calls
 from tests.benchmarks.workers import Measuring, WorkerEnded, Workers, in_threads
 
 ROOT = Path(__file__).parents[2]
-NAMES = [section.name for section in SECTIONS]
+NAMES = {
+    "store": [section.name for section in store.SECTIONS],
+    "tracking": [section.name for section in tracking.SECTIONS],
+}
 
 
 @pytest.mark.processes
 @pytest.mark.redis
-def test_a_quick_run_measures_every_section(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suite", NAMES)
+def test_a_quick_run_measures_every_section(suite: str, tmp_path: Path) -> None:
     written = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "tests.benchmarks", "store", "--quick", "--json", str(written)]
+    command = [sys.executable, "-m", "tests.benchmarks", suite, "--quick", "--json", str(written)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     found = json.loads(written.read_text(encoding="utf-8"))
-    not_measured = set(NAMES) - found["sections"].keys()
+    not_measured = set(NAMES[suite]) - found["sections"].keys()
     assert not_measured <= {"peers"}, "it alone needs something that `make test` does not install"
     assert ("Not measured: " in run.stdout) == bool(not_measured)
     for tables in found["sections"].values():
@@ -40,17 +43,18 @@ def test_a_quick_run_measures_every_section(tmp_path: Path) -> None:
     assert any(line.startswith("Redis ") for line in found["machine"])
 
 
-def test_the_help_names_every_section(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("suite", NAMES)
+def test_the_help_names_every_section(suite: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["store", "--help"])
+        main([suite, "--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    assert all(f"\n  {name} " in shown for name in NAMES)
+    assert all(f"\n  {name} " in shown for name in NAMES[suite])
 
 
 def test_the_page_tells_of_every_section() -> None:
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE) == NAMES
+    assert re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE) == [*NAMES["store"], *NAMES["tracking"]]
 
 
 def test_peers_that_are_not_installed_say_what_to_run(
