@@ -94,7 +94,7 @@ def _saved(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
 
 
 def _deleted(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
-    note(using, lambda: _of_row(sender, instance, gone=True))
+    note(using, lambda: _of_deleted(sender, instance, using))
 
 
 def _moving(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
@@ -129,6 +129,13 @@ def _of_row(sender: type[Model], instance: Model, *, gone: bool) -> Changes:
     joins = sender in _watched.through
     for link in _watched.links.get(sender, ()):
         changes.links |= _linked(link, instance, None if joins else row)
+    return changes
+
+
+def _of_deleted(sender: type[Model], instance: Model, using: str) -> Changes:
+    changes = _of_row(sender, instance, gone=True)
+    for via, owner in _watched.falling_back(sender, using):
+        changes.links.add(Linked(via=via, owner=owner, child=None))
     return changes
 
 

@@ -10,6 +10,7 @@ from django.apps import apps
 from django.db.models import ForeignKey, Model
 
 from rxcrdt.anchors import Anchor
+from rxcrdt.fallbacks import fallback_owner, falls_back
 from rxcrdt.keys import base_model
 from rxcrdt.layers import Plan, plan
 from rxcrdt.paths import Hop, Link, links_of
@@ -22,11 +23,13 @@ logger = logging.getLogger("rxcrdt.tracking")
 @dataclass(slots=True)
 class Watched:
     """``rows``: models whose rows documents may show. ``links``: by model, the columns that make its rows part of
-    others. ``through``: by an M2M relation's through model, the two models it joins."""
+    others. ``through``: by an M2M relation's through model, the two models it joins. ``fallbacks``: by model, the links
+    whose rows come to another owner when theirs is deleted."""
 
     rows: set[type[Model]] = field(default_factory=set)
     links: dict[type[Model], tuple[Link, ...]] = field(default_factory=dict)
     through: set[type[Model]] = field(default_factory=set)
+    fallbacks: dict[type[Model], tuple[Link, ...]] = field(default_factory=dict)
 
     @property
     def models(self) -> set[type[Model]]:
@@ -37,6 +40,13 @@ class Watched:
         """The model's columns that make its rows part of others, each once."""
         names = (name for link in self.links.get(model, ()) for name in (link.column, link.type_column) if name)
         return tuple(dict.fromkeys(names))
+
+    def falling_back(self, model: type[Model], using: str) -> Iterator[tuple[str, str]]:
+        """By which link rows come to which owner when a row of ``model`` is deleted."""
+        for link in self.fallbacks.get(model, ()):
+            owner = fallback_owner(link, using)
+            if owner is not None:
+                yield link.via, owner
 
 
 def watch(anchors: Iterable[type[Anchor]]) -> Watched:
@@ -63,6 +73,9 @@ def watch(anchors: Iterable[type[Anchor]]) -> Watched:
         own = tuple(link for link in links if issubclass(model, link.model))
         if own:
             watched.links[model] = own
+        left = tuple(link for link in links if issubclass(model, link.target) and falls_back(link))
+        if left:
+            watched.fallbacks[model] = left
     return watched
 
 

@@ -157,3 +157,6 @@ class Tide(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hour}: {self.height}"
+
+
+from tests.shapes import fleets  # noqa: E402, F401 - the second half of the app's models
