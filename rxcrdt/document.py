@@ -231,7 +231,10 @@ class Document:
             try:
                 for alias in dict.fromkeys(alias for alias, _ in taken):
                     changes = Changes.together(part for other, part in taken if other == alias)
-                    self._writer.update(alias, changes)
+                    if changes.is_everything:
+                        self._writer.compare(alias)
+                    else:
+                        self._writer.update(alias, changes)
             except BaseException:
                 self._waiting.extendleft(reversed(taken))
                 raise

@@ -30,12 +30,14 @@ def changes_of(watched: Watched, model: type[Model], rows: Iterable[Row], using:
     """
     total = Changes()
     for part in parts(rows):
+        changes = Changes()
         keys = [None if row[0] is None else row_key(model, row[0]) for row in part]
         if model in watched.rows:
-            (total.gone if gone else total.saved).update(key for key in keys if key is not None)
+            (changes.gone if gone else changes.saved).update(key for key in keys if key is not None)
         for link in watched.links.get(model, ()):
             children = [None] * len(keys) if model in watched.through else keys
-            total.links.update(_linked(link, watched.columns(model), part, children, using))
+            changes.links.update(_linked(link, watched.columns(model), part, children, using))
+        total.update(changes)
     return total
 
 

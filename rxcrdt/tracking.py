@@ -1,9 +1,4 @@
-"""Signals to changes, changes to flushes: what is written in a transaction is flushed once, after its commit.
-
-Changes wait on the connection's own ``run_on_commit`` list, so that a rolled-back savepoint takes its part away.
-A transaction's part of each savepoint is one entry there, its flush another, always behind the parts and of no
-savepoint: of several flushes only the last one works. (A flag of one's own goes wrong after a rollback.)
-"""
+"""Signals to changes: what a save, a delete or an M2M change says of the rows that documents may show."""
 
 from __future__ import annotations
 
@@ -11,20 +6,19 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db import connections, router
+from django.db import router
 from django.db.models import Model
 from django.db.models.signals import ModelSignal, m2m_changed, post_delete, post_save, pre_save
 
-from rxcrdt import flushing
 from rxcrdt.changes import Changes, Linked
+from rxcrdt.commits import collect
 from rxcrdt.keys import row_key
 from rxcrdt.owners import Row, changes_of
 from rxcrdt.paths import Link
 from rxcrdt.registry import registry
-from rxcrdt.transactions import in_test_case
 from rxcrdt.watched import Watched, watch
 
-__all__ = ["changes_of_rows", "collect", "is_watched", "joins", "link_columns", "note", "quietly", "report", "wire"]
+__all__ = ["changes_of_rows", "is_watched", "joins", "link_columns", "note", "quietly", "report", "wire"]
 
 logger = logging.getLogger("rxcrdt.tracking")
 
@@ -161,7 +155,7 @@ def _of_relation(through: type[Model], instance: Model, model: type[Model], pk_s
     return Changes(links={Linked(via=via, owner=owner, child=None) for owner in owners})
 
 
-# Waiting for the commit
+# To the commit
 
 
 def quietly(read: Callable[[], Changes]) -> Changes:
@@ -186,79 +180,3 @@ def note(using: str, read: Callable[[], Changes]) -> None:
         return changes
 
     quietly(collected)
-
-
-class _Part:
-    """What was changed under one set of savepoints; once that is committed, it goes to the transaction's total."""
-
-    def __init__(self, total: _Total):
-        self.total = total
-        self.changes = Changes()
-
-    def __call__(self) -> None:
-        self.total.changes.update(self.changes)
-
-
-class _Total:
-    """What a transaction's parts came to."""
-
-    def __init__(self) -> None:
-        self.changes = Changes()
-        self.last: _Flush | None = None
-
-
-class _Flush:
-    def __init__(self, using: str, total: _Total):
-        self.using = using
-        self.total = total
-
-    def __call__(self) -> None:
-        if self.total.last is self:
-            changes, self.total.changes = self.total.changes, Changes()
-            flushing.committed(self.using, changes)
-
-
-def collect(using: str, changes: Changes) -> None:
-    """Flushes ``changes`` when the transaction that is open in ``using`` commits; now, if there is none."""
-    connection = connections[using]
-    if not connection.in_atomic_block:
-        if connection.get_autocommit():
-            flushing.committed(using, changes)
-        else:
-            logger.warning(
-                "A save in %r with autocommit switched off: nobody tells when it is committed, so documents show it "
-                "at their next full comparison. Use transaction.atomic().",
-                using,
-            )
-        return
-    waiting: list[Any] = connection.run_on_commit
-    savepoints = set(connection.savepoint_ids)
-    if _went_on(using, waiting, savepoints, changes):
-        return
-    total = _total_of(waiting)
-    part, flush = _Part(total), _Flush(using, total)
-    part.changes.update(changes)
-    total.last = flush
-    waiting.append((savepoints, part, True))
-    waiting.append((set(), flush, True))
-
-
-def _went_on(using: str, waiting: list[Any], savepoints: set[str], changes: Changes) -> bool:
-    """Adds to the part that was noted last, if that is of the same savepoints.
-
-    Not in a TestCase, which never commits: ``captureOnCommitCallbacks`` takes the hooks that were added inside
-    of it, so that every change there needs hooks of its own.
-    """
-    if len(waiting) < 2 or in_test_case(using):
-        return False
-    (held, part, _), (_, flush, _) = waiting[-2:]
-    if not isinstance(flush, _Flush) or not isinstance(part, _Part) or held != savepoints:
-        return False
-    part.changes.update(changes)
-    return True
-
-
-def _total_of(waiting: list[Any]) -> _Total:
-    """The total of this transaction, whoever else registered hooks behind it; a new one for its first change."""
-    found = next((hook.total for _, hook, _ in reversed(waiting) if isinstance(hook, _Flush)), None)
-    return found or _Total()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,12 +25,12 @@ def rows(model: Any) -> AnchoredQuerySet[Any]:
 
 
 @pytest.fixture(params=["the statement tells", "the database does not"], autouse=True)
-def told(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+def told(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """As on PostgreSQL and SQLite, and as on databases that cannot say what they wrote."""
     told = bool(request.param == "the statement tells")
     if not told:
         monkeypatch.setattr(bulk, "is_told", lambda *_: False)
-    yield told
+    return told
 
 
 @pytest.fixture
@@ -173,7 +172,7 @@ def test_a_primary_key_of_two_columns(show: Show, harbour: Harbour, other: Harbo
 
 @pytest.mark.parametrize("fields", [["retired"], ["retired", "harbour"]])
 def test_rows_that_were_there_before(show: Show, harbour: Harbour, other: Harbour, fields: list[str]) -> None:
-    """``update_conflicts``: unless it is updated, too, the row belongs to whom it belonged, whatever the instance says."""
+    """``update_conflicts``: unless that is updated, too, the row belongs to whom it did, whatever the instance says."""
     berth = Berth.objects.create(harbour=harbour, number=1, retired=True)
     serializer = of(Harbour, "id", berths=of(Berth, "number")(many=True))
     shown = show(serializer, other if "harbour" in fields else harbour)
