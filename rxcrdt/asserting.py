@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-from rxcrdt import conf, documents
+from rxcrdt import conf, documents, workers
 from rxcrdt.backlog import backlog
 from rxcrdt.exceptions import NotProjected
 from rxcrdt.names import LogName
@@ -15,7 +15,9 @@ from rxcrdt.transactions import in_test_case, in_transaction
 from rxcrdt.verifying import stored_difference
 from ydoc_store import DocStore, open_store
 
-__all__ = ["assert_projected", "own_store"]
+__all__ = ["TIMEOUT", "assert_projected", "own_store"]
+
+TIMEOUT: Final = 10.0
 
 
 def assert_projected(name: str, pk: Any) -> None:
@@ -67,6 +69,7 @@ def own_store(url: str = "memory://") -> Iterator[DocStore]:
         try:
             yield store
         finally:
+            workers.wait_for_all(TIMEOUT)  # it would read the database while the next test empties it
             conf.use_store(before)
             _forget_documents()
 

@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote, urlencode
 
 from pycrdt import Doc
 
 from rxcrdt import conf, layout, tenants, workers
 from rxcrdt.asgi import websocket_application
-from rxcrdt.asserting import assert_projected, own_store
+from rxcrdt.asserting import TIMEOUT, assert_projected, own_store
 from rxcrdt.denormalize import denormalize
 from rxcrdt.exceptions import Refused
 from rxcrdt.lib0 import Reader
@@ -32,8 +32,6 @@ from rxcrdt.protocol import MessageType, SyncType, encode_step1, encode_step2, e
 from rxcrdt.values import Json
 
 __all__ = ["Client", "Verdict", "assert_projected", "own_store"]
-
-TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +81,11 @@ class Client:
         self._subscription = self.doc.observe(self._changed)
 
     async def __aenter__(self) -> Self:
-        await self.online()
+        try:
+            await self.online()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(
@@ -131,8 +133,8 @@ class Client:
             with suppress(asyncio.CancelledError):
                 await pump
             await self._socket.disconnect(timeout=TIMEOUT)
-            # Nothing may go on behind the back of a test that is over.
-            await asyncio.to_thread(workers.wait_for_background, TIMEOUT)
+        # Nothing may go on behind the back of a test that is over.
+        await asyncio.to_thread(workers.wait_for_all, TIMEOUT)
 
     async def settle(self) -> None:
         """Returns when everything that was committed before is here, whichever process wrote it."""

@@ -13,14 +13,14 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.db import close_old_connections
 
 from rxcrdt.conf import settings
 from rxcrdt.processes import PerProcess
 
-__all__ = ["Panic", "finish", "in_background", "in_turn", "run", "submit", "wait_for_background"]
+__all__ = ["Panic", "finish", "in_background", "in_turn", "run", "submit", "wait_for_all", "wait_for_background"]
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ class _Pools:
         self.sockets = ThreadPoolExecutor(settings().threads, "rxcrdt")
         self.background = ThreadPoolExecutor(BACKGROUND_THREADS, "rxcrdt-background")
         self.turns = ThreadPoolExecutor(1, "rxcrdt-flush")
-        self.waiting: set[Future[None]] = set()
+        self.waiting: set[Future[Any]] = set()
+        self.answering: set[Future[Any]] = set()
 
 
 _pools = PerProcess(_Pools)
@@ -49,7 +50,10 @@ def submit(function: Callable[..., T], *args: object) -> Future[T]:
 
     Database connections are looked after as in a request. A panic arrives as ``Panic``.
     """
-    return _pools().sockets.submit(contextvars.copy_context().run, _job, function, args)
+    pools = _pools()
+    job = pools.sockets.submit(contextvars.copy_context().run, _job, function, args)
+    _note(job, pools.answering)
+    return job
 
 
 async def run(function: Callable[..., T], *args: object) -> T:
@@ -74,10 +78,13 @@ def _begun(pool: ThreadPoolExecutor, what: str, function: Callable[..., object],
         job = pool.submit(_logged, what, function, args)
     except RuntimeError:  # the interpreter is going down
         return False
-    waiting = _pools().waiting
-    waiting.add(job)
-    job.add_done_callback(waiting.discard)
+    _note(job, _pools().waiting)
     return True
+
+
+def _note(job: Future[Any], jobs: set[Future[Any]]) -> None:
+    jobs.add(job)
+    job.add_done_callback(jobs.discard)
 
 
 async def finish(seconds: float) -> bool:
@@ -88,8 +95,17 @@ async def finish(seconds: float) -> bool:
 def wait_for_background(seconds: float) -> bool:
     """Returns when all that ``in_background`` and ``in_turn`` were given is done, and what that began; False if it
     takes longer."""
+    return _wait(seconds, lambda: tuple(_pools().waiting))
+
+
+def wait_for_all(seconds: float) -> bool:
+    """``wait_for_background``, and for what sockets had begun: those that were closed leave it behind."""
+    return _wait(seconds, lambda: (*_pools().waiting, *_pools().answering))
+
+
+def _wait(seconds: float, unfinished: Callable[[], tuple[Future[Any], ...]]) -> bool:
     until = time.monotonic() + seconds
-    while jobs := tuple(_pools().waiting):
+    while jobs := unfinished():
         if wait(jobs, until - time.monotonic()).not_done:
             return False
     return True

@@ -56,5 +56,5 @@ def _own_documents(_django_db_marker: None) -> Iterator[None]:
     with open_store(conf.settings().store) as store:
         conf.use_store(store)
         yield
-        assert workers.wait_for_background(30)
+        assert workers.wait_for_all(30)
         conf.use_store(None)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.test import TestCase, TransactionTestCase
 
-from rxcrdt import changed, conf, documents
+from rxcrdt import changed, conf, documents, workers
 from rxcrdt.exceptions import DocumentGone, NotProjected, Refused, UnknownAnchor
 from rxcrdt.protocol import CloseCode
 from rxcrdt.testing import Client, assert_projected, own_store
@@ -82,6 +85,48 @@ async def test_a_client_does_not_see_what_is_not_committed(uncommitted: Library)
         async with Client(f"library/{uncommitted.pk}", user=AnonymousUser()):
             pass
     assert refused.value.code == CloseCode.NOT_FOUND
+
+
+@pytest.fixture
+def work() -> Iterator[threading.Event]:
+    """What goes on in the background, for a while; set when it is done."""
+    finish, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        finish.wait(20)
+        done.set()
+
+    workers.in_background("", work)
+    timer = threading.Timer(0.2, finish.set)
+    timer.start()
+    yield done
+    timer.join()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_nothing_goes_on_when_a_client_has_left(work: threading.Event) -> None:
+    """Django would empty the tables under it, and the two wait for each other's locks."""
+    library = await Library.objects.acreate(name="North")
+    async with Client(f"library/{library.pk}", user=AnonymousUser()):
+        pass
+    assert work.is_set()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_nor_when_he_was_not_let_in(work: threading.Event) -> None:
+    client = Client("library/4711", user=AnonymousUser())
+    with pytest.raises(Refused):
+        async with client:
+            pass
+    assert work.is_set()
+    assert client._pump is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nor_behind_a_store_of_ones_own(work: threading.Event) -> None:
+    with own_store():
+        pass
+    assert work.is_set()
 
 
 @pytest.mark.django_db(transaction=True)

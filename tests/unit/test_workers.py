@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import threading
 
@@ -80,3 +81,21 @@ def test_no_database_connection_outlives_the_work() -> None:
 
     workers.submit(ask).result(10)
     assert {workers.submit(lambda: connection.connection).result(10) for _ in range(32)} == {None}
+
+
+async def test_waiting_for_all_work_waits_for_what_closed_sockets_left_behind() -> None:
+    finish, begun, done = threading.Event(), threading.Event(), threading.Event()
+
+    def answer() -> None:
+        begun.set()
+        finish.wait(10)
+        done.set()
+
+    socket = asyncio.ensure_future(workers.run(answer))
+    await asyncio.to_thread(begun.wait, 10)
+    socket.cancel()
+    assert workers.wait_for_background(10), "that is not its business"
+    assert not workers.wait_for_all(0.01)
+    finish.set()
+    assert await asyncio.to_thread(workers.wait_for_all, 10)
+    assert done.is_set()
