@@ -95,10 +95,13 @@ def _of_field(model: type[Model], serializer: Any, field: Any) -> Iterator[Depen
             if more:
                 yield Dependency(steps=steps + more)
     if attrs and len(steps) < len(attrs):
-        owner = steps[-1].model if steps else model
-        attribute = getattr(owner, attrs[len(steps)], None)
-        for dependency in _declared(owner, attribute, f"{owner.__qualname__}.{attrs[len(steps)]}"):
-            yield Dependency(steps=steps + dependency.steps)
+        yield from _of_attribute(steps, steps[-1].model if steps else model, attrs[len(steps)])
+
+
+def _of_attribute(steps: tuple[Hop, ...], owner: type[Model], name: str) -> Iterator[Dependency]:
+    """What the property or method ``name`` of the rows that ``steps`` lead to declares."""
+    for dependency in _declared(owner, getattr(owner, name, None), f"{owner.__qualname__}.{name}"):
+        yield Dependency(steps=steps + dependency.steps)
 
 
 def _shows_key_only(field: Any) -> bool:
@@ -108,13 +111,17 @@ def _shows_key_only(field: Any) -> bool:
 
 
 def _of_nested(model: type[Model], field: Any, attrs: list[str]) -> Iterator[Dependency]:
-    """A nested serializer that stands in the document as one JSON value: everything that it shows."""
+    """A nested serializer that stands in the document as one JSON value: everything that it shows.
+
+    One over a property or a method: what that declares.
+    """
     inner = getattr(field, "child", field)
     steps = walk(model, attrs)
-    if len(steps) < len(attrs):
-        return
     if steps:
         yield Dependency(steps=steps)
+    if len(steps) < len(attrs):
+        yield from _of_attribute(steps, steps[-1].model if steps else model, attrs[len(steps)])
+        return
     inner_model = steps[-1].model if steps else model
     for child in getattr(inner, "_readable_fields", ()):
         for dependency in _of_field(inner_model, inner, child):

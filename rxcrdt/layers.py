@@ -18,8 +18,9 @@ from rxcrdt.context import projection_context
 from rxcrdt.dependencies import Dependency, flat_dependencies
 from rxcrdt.exceptions import ConfigurationError
 from rxcrdt.keys import base_model
-from rxcrdt.paths import Hop
+from rxcrdt.paths import Hop, walk
 from rxcrdt.prefetches import Prefetches, prefixed, whole
+from rxcrdt.ways import ways
 
 __all__ = ["Plan", "PlannedLayer", "Relation", "is_node_serializer", "plan"]
 
@@ -38,7 +39,8 @@ class Relation:
     ``steps`` are empty where the rows are the parent itself (``source="*"``); ``opaque`` relations come out
     of a property or a method. ``checkable``: the child layer's ``queryset`` orders its rows as this relation does,
     so that a row's place can be checked against its neighbours, without reading the list. ``hides``: its queryset may
-    leave out rows that no column of theirs ties to the parent, so that their keys are read as well.
+    leave out rows that no column of theirs ties to the parent, so that their keys are read as well. ``ways``: how an
+    opaque relation may have come to its rows, as steps from the parent.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Relation:
     lookup: str | Prefetch[Any] | None
     checkable: bool
     hides: bool
+    ways: tuple[tuple[Hop, ...], ...] = ()
 
     @property
     def lookups(self) -> tuple[str | Prefetch[Any], ...]:
@@ -268,8 +271,11 @@ class _Planner:
         )
         for child in nested:
             self._add_relation(layer, place, child)
-        through = [self._through(relation, place) for relation in layer.relations.values() if len(relation.steps) > 1]
-        layer.dependencies = flat_dependencies(model, serializer, flat if not as_whole else fields, through)
+        relations = layer.relations.values()
+        through = [self._through(relation, place) for relation in relations if len(relation.steps) > 1]
+        through += [way[:-1] for relation in relations for way in relation.ways]
+        shown = fields if as_whole else (*flat, *(relation.field for relation in relations if relation.opaque))
+        layer.dependencies = flat_dependencies(model, serializer, shown, through)
         layer.hidden_lookups = self._hidden_lookups(layer, place)
         layer.lookups = self._row_lookups(layer, place)
 
@@ -291,6 +297,7 @@ class _Planner:
             lookup=None if opaque or not attrs else (given or "__".join(attrs)),
             checkable=False,
             hides=len(steps) == 1 and not opaque and self.prefetches.hides(steps[0], inner),
+            ways=self._ways(layer.model, serializer.Meta.model, attrs) if opaque else (),
         )
         known = relation.child in self.layers
         self._add(_Place(serializer, (*place.names, child.field_name), inner))
@@ -302,6 +309,10 @@ class _Planner:
         alike = alike and not _is_sliced(given)
         checkable = many and not opaque and len(steps) == 1 and alike and _is_ordered(rows)
         layer.relations[relation.name] = replace(relation, checkable=checkable)
+
+    def _ways(self, model: type[Model], child: type[Model], attrs: list[str]) -> tuple[tuple[Hop, ...], ...]:
+        steps = walk(model, attrs)
+        return tuple((*steps, *way) for way in ways(steps[-1].model if steps else model, child))
 
     def _through(self, relation: Relation, place: _Place) -> tuple[Hop, ...]:
         """The steps of a longer relation whose rows matter besides its children; those too if they may be hidden."""

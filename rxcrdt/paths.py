@@ -12,7 +12,7 @@ from django.db.models.fields.reverse_related import ManyToOneRel
 
 from rxcrdt.keys import row_key
 
-__all__ = ["Hop", "Link", "hop", "links_of", "walk"]
+__all__ = ["Hop", "Link", "hop", "hops_back", "links_of", "through_of", "walk"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +116,17 @@ def hop(model: type[Model], attr: str) -> Hop | None:
         return None
     many = bool(field.many_to_many or field.one_to_many)
     return Hop(attr=attr, owner=model, field=field, model=field.related_model, many=many, via=_via(field))
+
+
+def hops_back(model: type[Model]) -> tuple[Hop, ...]:
+    """The steps from ``model`` to rows that point at its own, themselves or by a row that joins the two."""
+    steps = (hop(model, attr) for attr in _accessors(model))
+    return tuple(step for step in steps if step is not None and step.via is not None)
+
+
+def through_of(step: Hop) -> type[Model] | None:
+    """The model whose rows join the two sides of a many-to-many step."""
+    return _through(step.field) if step.field.many_to_many else None
 
 
 def _via(field: Any) -> str | None:

@@ -92,7 +92,7 @@ def _leaves_out(rows: QuerySet[Any]) -> bool:
 
 
 def whole(step: Hop, prefix: Path = ()) -> Prefetch[Any] | None:
-    """What to prefetch for the keys of all rows of ``step``, hidden or not; None where the owner has a column for it."""
+    """What to prefetch for the keys of all rows of ``step``, hidden or not; None where a column has it."""
     if step.pk_column is not None:
         return None
     fields = ["pk"] if step.many else ["pk", step.field.target_field.name]

@@ -7,17 +7,16 @@ old values of instances nor a walk of the database are needed. Nothing is change
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from django.db.models import Model
 
 from rxcrdt.changes import Changes, Linked
-from rxcrdt.keys import Node, base_model, node_key
+from rxcrdt.keys import Node, node_key
 from rxcrdt.layers import Plan, PlannedLayer, Relation
-from rxcrdt.paths import Link, links_of
 from rxcrdt.projection import Forest, Projector
 from rxcrdt.reading import Reader
 from rxcrdt.tables import Tables
+from rxcrdt.ties import depends, label_of, link_of, needs_key_only
 
 __all__ = ["Refresh"]
 
@@ -76,7 +75,7 @@ class Refresh:
         label = row.partition(":")[0]
         known = self.tables.shows(row)
         for layer in self.plan.layers.values():
-            if any(_label(step.model) == label for d in layer.dependencies for step in d.steps):
+            if any(label_of(step.model) == label for d in layer.dependencies for step in d.steps):
                 for node in self._unsourced(layer.name, known=known):
                     self._touch(node)
         self._mark_hidden(row, label, known=known)
@@ -96,11 +95,12 @@ class Refresh:
                 if not known or not self.tables.hidden.knows((layer.name, key), relation.name):
                     self._list((layer.name, key), relation)
 
-    def _mark_opaque(self, label: str) -> None:
+    def _mark_opaque(self, label: str, via: str = "") -> None:
         """Lists out of a property: nobody knows whose, so all are read again."""
         for layer in self.plan.layers.values():
             for relation in layer.relations.values():
-                if relation.opaque and _label(self.plan.layers[relation.child].model) == label:
+                shown = label_of(self.plan.layers[relation.child].model) == label
+                if relation.opaque and (shown or any(way[-1].via == via for way in relation.ways)):
                     for key in self.tables.keys(layer.name):
                         self._list((layer.name, key), relation)
 
@@ -112,11 +112,11 @@ class Refresh:
             self._touch_dependent(node, link.via)
             self._mark_holders(node, link.via)
         label = link.via.rpartition(".")[0] if link.child is None else link.child.partition(":")[0]
-        self._mark_opaque(label)
+        self._mark_opaque(label, link.via)
         for node in tuple(self.tables.dependents.get(link.owner, ())):
             self._touch_dependent(node, link.via)
         for layer in self.plan.layers.values():
-            if _depends(layer, link.via):
+            if depends(layer, link.via):
                 for node in self.tables.unsourced(layer.name):
                     self._touch(node)
 
@@ -129,7 +129,7 @@ class Refresh:
                     self._list((layer.name, parent), relation)
 
     def _touch_dependent(self, node: Node, via: str) -> None:
-        if _depends(self.plan.layers[node[0]], via):
+        if depends(self.plan.layers[node[0]], via):
             self._touch(node)
 
     def _holds(self, parent: Node, relation: Relation, child: str | None) -> bool:
@@ -147,7 +147,7 @@ class Refresh:
         label, _, text = row.partition(":")
         key = node_key(text)
         for layer in self.plan.layers.values():
-            if _label(layer.model) == label and (layer.name, key) in self.tables:
+            if label_of(layer.model) == label and (layer.name, key) in self.tables:
                 yield layer.name, key
 
     def _touch(self, node: Node) -> None:
@@ -312,7 +312,7 @@ class Refresh:
     def _check_parents(self, layer: PlannedLayer, rows: list[Model], *, by_place: bool) -> None:
         """Do the rows still stand where their own columns say, and only there?"""
         for parent_layer, relation in self.plan.holding(layer.name):
-            link = _link(relation)
+            link = link_of(relation)
             for row in rows:
                 key = node_key(row.pk)
                 parents = self._parents(parent_layer, relation, (layer.name, key))
@@ -331,7 +331,8 @@ class Refresh:
     def _check_parent(
         self, layer: PlannedLayer, relation: Relation, child: str, parents: set[str], owner: str | None
     ) -> None:
-        wanted = node_key(owner.partition(":")[2]) if owner and owner.partition(":")[0] == _label(layer.model) else None
+        label, _, text = (owner or "").partition(":")
+        wanted = node_key(text) if label == label_of(layer.model) else None
         for parent in parents - {wanted}:
             if relation.many:
                 self._leave(f"{layer.name}.{relation.name}", parent, child)
@@ -345,7 +346,7 @@ class Refresh:
         rows = [self._rows[layer.name, key] for key in keys if (layer.name, key) in self._rows]
         unread = [key for key in keys if (layer.name, key) not in self._rows]
         if unread:
-            bare = len(relation.steps) == 1 and _needs_key_only(relation)
+            bare = len(relation.steps) == 1 and needs_key_only(relation)
             rows += self.reader.bare(layer, unread) if bare else self.reader.rows(layer, unread)
         self.reader.relation(relation, rows)
         for row in rows:
@@ -369,30 +370,3 @@ class Refresh:
             if entries is not None and (table, parent) not in self.forest.lists:
                 self.tables.put(table, parent, {key: order for key, order in entries.items() if key != child})
         self.tables.merge(self.forest, self.root)
-
-
-def _label(model: type[Model]) -> str:
-    return base_model(model)._meta.label_lower
-
-
-def _depends(layer: PlannedLayer, via: str) -> bool:
-    """Whether rows of the layer show what another row reaches by ``via``: in plain fields, or in lists further on."""
-    further = any(step.via == via for relation in layer.relations.values() for step in relation.steps[1:])
-    return further or any(step.via == via for dependency in layer.dependencies for step in dependency.steps)
-
-
-def _link(relation: Relation) -> Link | None:
-    """The child's own column that makes it a child, if it is one."""
-    if len(relation.steps) != 1:
-        return None
-    step = relation.steps[0]
-    links: Any = links_of(step)
-    return links[0] if len(links) == 1 and not step.field.many_to_many else None
-
-
-def _needs_key_only(relation: Relation) -> bool:
-    step = relation.steps[0]
-    if step.field.many_to_many:
-        return True
-    key = getattr(step.field, "field", None)
-    return bool(step.via and key is not None and getattr(key.target_field, "primary_key", False))

@@ -13,7 +13,7 @@ from rxcrdt.anchors import Anchor
 from rxcrdt.fallbacks import fallback_owner, falls_back
 from rxcrdt.keys import base_model
 from rxcrdt.layers import Plan, plan
-from rxcrdt.paths import Hop, Link, links_of
+from rxcrdt.paths import Hop, Link, links_of, through_of
 
 __all__ = ["Watched", "watch"]
 
@@ -63,8 +63,9 @@ def watch(anchors: Iterable[type[Anchor]]) -> Watched:
         for step in _steps(current):
             bases.add(base_model(step.model))
             links.update(links_of(step))
-            if step.field.many_to_many:
-                watched.through.add(_through(step))
+            through = through_of(step)
+            if through is not None:
+                watched.through.add(through)
         bases.update(base_model(layer.model) for layer in current.layers.values())
         links.update(_opaque_links(current))
     for model in apps.get_models(include_auto_created=True):
@@ -83,13 +84,9 @@ def _steps(current: Plan) -> Iterator[Hop]:
     for layer in current.layers.values():
         for relation in layer.relations.values():
             yield from relation.steps
+            yield from (way[-1] for way in relation.ways)
         for dependency in layer.dependencies:
             yield from dependency.steps
-
-
-def _through(step: Hop) -> type[Model]:
-    through: type[Model] = getattr(step.field, "through", None) or step.field.remote_field.through
-    return through
 
 
 def _opaque_links(current: Plan) -> Iterator[Link]:
