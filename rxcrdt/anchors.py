@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
-from django.db.models import Manager, Model, QuerySet
+from django.db.models import Manager, Model, QuerySet, prefetch_related_objects
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -93,10 +93,13 @@ class Anchor:
 
     @classmethod
     def _one(cls, queryset: QuerySet[Any], value: Any) -> Model:
+        lookups = queryset._prefetch_related_lookups  # type: ignore[attr-defined]
         try:
-            row: Model = queryset.get(**{cls.lookup_field: value})
+            row: Model = queryset.prefetch_related(None).get(**{cls.lookup_field: value})
         except NOT_FOUND as error:
             raise DocumentGone(f"There is no {cls.get_name()} with {cls.lookup_field} {value!r}.") from error
+        # Not in the ``try``: what goes wrong in a Prefetch does not mean that there is no such row.
+        prefetch_related_objects([row], *lookups)
         if cls.document_name(row) != f"{cls.get_name()}/{value}":
             # "012" and "12" are one row to the database: one row, one document.
             raise DocumentGone(f"There is no {cls.get_name()} with {cls.lookup_field} {value!r}.")

@@ -340,6 +340,15 @@ def test_a_prefetch_may_give_the_first_few_rows_only(show: Show, harbour: Harbou
         rows[2].delete()
 
 
+def test_a_prefetch_that_cannot_be_read_is_an_error_and_no_missing_row(show: Show, harbour: Harbour) -> None:
+    """Django cuts a list only where it has a ``to_attr``, and says so by a TypeError, which a bad key raises as well."""
+    cut = Harbour.objects.prefetch_related(Prefetch("berths", queryset=Berth.objects.all()[:2]))
+    with pytest.raises(TypeError, match="slice"):
+        show(of(Harbour, "slug"), harbour, queryset=cut)
+    with pytest.raises(TypeError, match="slice"):
+        serialized("shape", harbour.pk)
+
+
 @pytest.mark.parametrize("first", ["berths", "long"])
 def test_one_layer_may_be_listed_in_two_ways(show: Show, harbour: Harbour, first: str) -> None:
     """Where a row stands in one list, and whether it does, says nothing of the other."""
