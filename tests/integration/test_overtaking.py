@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import AnonymousUser
 from pycrdt import Doc
 
-from rxcrdt import conf, deploys
+from rxcrdt import conf, deploys, testing
 from rxcrdt.anchors import Anchor
 from rxcrdt.document import Document
-from rxcrdt.exceptions import NotNow
+from rxcrdt.exceptions import NotNow, Refused
 from rxcrdt.layers import plan
 from rxcrdt.names import log_name
+from rxcrdt.protocol import CloseCode
 from tests.conditions import until
 from tests.deploying.versions import SERIALIZERS, Version
 from tests.kills.equality import nested, tables
@@ -133,6 +136,24 @@ def test_whoever_was_told_to_come_back_is_answered_when_the_time_is_over(monkeyp
         late.visit(old)
     until(lambda: _is_answered(late, old))
     assert late.titles == ["first"]
+
+
+async def test_a_socket_that_comes_too_early_is_to_come_back() -> None:
+    """4503: y-websocket tries again by itself."""
+
+    def ahead() -> tuple[str, Doc[Any]]:
+        old, new, client = process("old"), process("new"), Client()
+        client.visit(old)
+        new.rebuild()
+        client.visit(new)
+        deploys.take_turn_to_overtake(old.log)
+        return old.name, client.doc
+
+    name, doc = await sync_to_async(ahead)()
+    with pytest.raises(Refused) as refused:
+        async with testing.Client(name, user=AnonymousUser(), doc=doc):
+            pass
+    assert refused.value.code == CloseCode.RESTARTING
 
 
 def _is_answered(client: Client, document: Document) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import redis
+from django.db import transaction
 from pycrdt import Doc, Map
 
 from rxcrdt import conf, documents
@@ -112,6 +113,17 @@ def test_followers_go_on_and_the_log_is_kept(
     assert follower.ghosts() == set()
     assert compare("library", library.pk) is None
     follower.close()
+
+
+def test_inside_of_a_transaction_it_is_left_to_who_may_write(library: Library) -> None:
+    """A snapshot writes nothing to the store there, and has all it needs in the database."""
+    document = documents.open(f"library/{library.pk}")
+    with_entry(GARBAGE)(conf.store(), document)
+    with transaction.atomic():
+        library.name = "by this transaction"
+        library.save()
+        assert snapshot("library", library.pk)["title"] == "by this transaction"
+        assert kept(conf.store()) == []
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
+from contextvars import ContextVar, copy_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.db.models import Model
 from django.test import override_settings
 
 from rxcrdt import conf, deploys, documents, workers
@@ -179,6 +181,38 @@ async def test_a_socket_reads_what_its_tenant_has() -> None:
         async with Client(f"library/{KEY + 1}", user=user):
             pass
     assert refused.value.code == 4404
+
+
+def test_a_context_that_names_the_tenant_is_not_taken_for_a_connection_that_knows_it(follower: Follower) -> None:
+    """Our threads are given a socket's context, and have connections of their own."""
+    named: ContextVar[str] = ContextVar("named", default="")
+    change("later")
+    with settings(NAMESPACE=lambda: named.get() or tenant()):
+        context = copy_context()
+        context.run(named.set, "acme")
+        context.run(workers.submit, follower.document.reconcile).result(10)
+    assert shown(follower) == ("later", "of acme")
+
+
+class Router:
+    """As of a project whose tenants have databases of their own."""
+
+    def __init__(self) -> None:
+        self.asked_as: set[str] = set()
+
+    def db_for_write(self, model: type[Model], **hints: object) -> str:
+        self.asked_as.add(tenant())
+        return "default"
+
+
+def test_routers_are_asked_as_the_tenant(follower: Follower) -> None:
+    router = Router()
+    change("later")
+    with override_settings(DATABASE_ROUTERS=[router]):
+        in_background(follower.document.reconcile)
+        in_background(follower.document.rebuild)
+    assert router.asked_as == {"acme"}
+    assert shown(follower) == ("later", "of acme")
 
 
 @pytest.mark.parametrize("hook", [None, lambda name: nullcontext(), lambda name: as_tenant("")])
