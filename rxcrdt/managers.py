@@ -6,7 +6,7 @@ Imported by the project's models, so that nothing here may need them, or the set
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
 
@@ -59,7 +59,13 @@ class AnchoredQuerySet(models.QuerySet[ModelT]):
     _raw_delete.alters_data = True  # type: ignore[attr-defined]
 
 
-class AnchoredManager(models.Manager.from_queryset(AnchoredQuerySet)[ModelT]):  # type: ignore[misc]
+if TYPE_CHECKING:
+    _Manager = models.Manager  # which has the same methods
+else:
+    _Manager = models.Manager.from_queryset(AnchoredQuerySet)
+
+
+class AnchoredManager(_Manager[ModelT]):
     """``objects = AnchoredManager()``, and ``base_manager_name = "objects"`` in ``Meta`` for ``shelf.books.add(…)``."""
 
     @classmethod

@@ -9,6 +9,8 @@ from django.db import models
 from django.utils import timezone
 from fractional_indexing import generate_key_between
 
+from rxcrdt import AnchoredManager
+
 __all__ = ["Board", "ChecklistItem", "Column", "Comment", "Label", "Task"]
 
 
@@ -18,6 +20,8 @@ class Board(models.Model):
     name = models.CharField(max_length=80)
     purpose = models.CharField(max_length=200, blank=True, help_text="One sentence, shown under the name.")
     members = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="boards", blank=True)
+
+    objects = AnchoredManager()  # bulk writes tell open pages, too
 
     class Meta:
         ordering = ["name", "pk"]
@@ -38,6 +42,8 @@ class Ordered(models.Model):
     position = models.CharField(
         max_length=64, blank=True, help_text="Sorted as plain text. Left empty, the row goes to the end."
     )
+
+    objects = AnchoredManager()
 
     class Meta:
         abstract = True
@@ -83,6 +89,8 @@ class Label(models.Model):
     board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="labels")
     name = models.CharField(max_length=40)
     color = models.CharField(max_length=12, choices=Color, default=Color.GRAY)
+
+    objects = AnchoredManager()
 
     class Meta:
         ordering = ["name", "pk"]
@@ -130,6 +138,8 @@ class Comment(models.Model):
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="comments")
     text = models.TextField()
     created_at = models.DateTimeField(default=timezone.now)
+
+    objects = AnchoredManager()
 
     class Meta:
         ordering = ["created_at", "pk"]

@@ -16,6 +16,7 @@ from channels.security.websocket import AllowedHostsOriginValidator
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.asgi import get_asgi_application
 from django.core.checks import CheckMessage, run_checks
+from django.db import models
 from django.test import override_settings
 from django.urls import path
 from rest_framework import serializers
@@ -27,6 +28,7 @@ from rxcrdt import Anchor, Layer
 from rxcrdt.checks.routing import Route, route_of
 from rxcrdt.registry import registry
 from tests.servers import redis_server
+from tests.testapp.models import Book
 
 SQLITE = {"STORE": "sqlite:////nowhere/documents.sqlite3"}
 REDIS = {"default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer"}}
@@ -34,8 +36,12 @@ IN_MEMORY = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 
 def found(deploy: bool = False) -> dict[str, CheckMessage]:
-    """What our checks say, by id; each id once."""
-    messages = run_checks(tags=["rxcrdt"], include_deployment_checks=deploy)
+    """What our checks say, by id; each id once. The library's models have Django's own managers, as always."""
+    messages = [
+        message
+        for message in run_checks(tags=["rxcrdt"], include_deployment_checks=deploy)
+        if message.id != "rxcrdt.W012"
+    ]
     assert len({message.id for message in messages}) == len(messages), messages
     return {str(message.id): message for message in messages}
 
@@ -516,3 +522,56 @@ def test_nothing_is_said_of_a_route_that_cannot_be_seen() -> None:
 def test_no_application() -> None:
     assert "not set" in of_settings(ASGI_APPLICATION=None)["rxcrdt.W001"].msg
     assert "ModuleNotFoundError" in of_settings(ASGI_APPLICATION="no.such.application")["rxcrdt.W001"].msg
+
+
+# Managers
+
+
+def of_managers() -> CheckMessage | None:
+    with override_settings(CHANNEL_LAYERS=REDIS, RXCRDT=SQLITE):
+        return next((message for message in run_checks(tags=["rxcrdt"]) if message.id == "rxcrdt.W012"), None)
+
+
+def test_models_whose_bulk_writes_nobody_tells_of_are_named_once() -> None:
+    message = of_managers()
+    assert message is not None
+    assert "testapp.Book, testapp.Chapter" in message.msg
+    assert "testapp.Review" in message.msg, "a through model"
+    assert "boards.Task" not in message.msg, "its manager is an AnchoredManager"
+    assert "auth.User" not in message.msg, "the demo's boards show it, but it is not theirs to change"
+    assert "testapp.Book_genres" not in message.msg, "nobody writes it by itself"
+    assert "testapp.Stranger" not in message.msg
+    assert "AnchoredManager()" in str(message.hint)
+    assert "base_manager_name" in str(message.hint)
+
+
+@pytest.mark.parametrize("how", ["a manager", "from_queryset", "a queryset's as_manager", "get_queryset"])
+def test_any_way_to_an_anchored_queryset_will_do(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Plain(models.QuerySet[Any]):
+        pass
+
+    class Own(models.Manager[Any]):
+        def get_queryset(self) -> Any:
+            return rxcrdt.AnchoredQuerySet(Book)
+
+    manager: Any = {
+        "a manager": rxcrdt.AnchoredManager,
+        "from_queryset": rxcrdt.AnchoredManager.from_queryset(Plain),
+        "a queryset's as_manager": rxcrdt.AnchoredQuerySet.as_manager,
+        "get_queryset": Own,
+    }[how]()
+    monkeypatch.setitem(Book._meta.__dict__, "default_manager", manager)
+    message = of_managers()
+    assert message is not None
+    assert "testapp.Book" not in message.msg
+
+
+def test_a_manager_that_needs_a_request_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OfTheTenant(models.Manager[Any]):
+        def get_queryset(self) -> Any:
+            raise RuntimeError("no tenant")
+
+    monkeypatch.setitem(Book._meta.__dict__, "default_manager", OfTheTenant())
+    message = of_managers()
+    assert message is not None
+    assert "testapp.Book," in message.msg
