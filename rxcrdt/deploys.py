@@ -12,12 +12,11 @@ import threading
 from collections.abc import Collection
 
 from rxcrdt import conf, relay, retention, workers
-from rxcrdt.exceptions import NotNow
 from rxcrdt.names import LogName
 from rxcrdt.processes import PerProcess
 from ydoc_store import Entry, HeadMoved, LeaseTimeout, Position, PositionLost
 
-__all__ = ["NUDGE", "OVERTAKING_SECONDS", "newest_epoch", "nudge", "nudge_all", "take_turn_to_overtake"]
+__all__ = ["NUDGE", "OVERTAKING_SECONDS", "may_overtake", "newest_epoch", "nudge", "nudge_all"]
 
 logger = logging.getLogger("rxcrdt.flushing")
 
@@ -103,16 +102,17 @@ def newest_epoch(log: str, root: str) -> int:
     return max((head.epoch for head in heads.values()), default=0)
 
 
-def take_turn_to_overtake(log: str) -> None:
-    """Raises NotNow if the log, in whichever process, has begun anew a moment ago for a client of the other version's.
+def may_overtake(log: str) -> bool:
+    """Takes a turn: False if the log, in whichever process, began anew for a client of the other version just now.
 
     Clients that a load balancer sends to and fro would otherwise have the two logs overtake each other without end.
     The turn is a lease that is kept.
     """
     try:
         conf.store().lease(f"{log}#overtaking", since=None, seconds=OVERTAKING_SECONDS, wait=0)
-    except LeaseTimeout as error:
-        raise NotNow(f"{log} has begun anew for a client of another version a moment ago: {error}") from error
+    except LeaseTimeout:
+        return False
+    return True
 
 
 def _append(log: str) -> Position:

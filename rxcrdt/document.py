@@ -24,7 +24,7 @@ from rxcrdt import conf, deploys, folding, retention, workers
 from rxcrdt.anchors import Anchor
 from rxcrdt.audience import Listener
 from rxcrdt.changes import Changes
-from rxcrdt.exceptions import CorruptDocument, DocumentGone
+from rxcrdt.exceptions import CorruptDocument, DocumentGone, NotNow
 from rxcrdt.layers import Plan
 from rxcrdt.lineage import newest_lineage, read_state_vector
 from rxcrdt.mirror import Mirror
@@ -110,9 +110,12 @@ class Document:
         with self._exclusive():
             self._take_incoming()
             position = self.position
-            if position is None or position.epoch < newest:
-                deploys.take_turn_to_overtake(self.log)
+            behind = position is None or position.epoch < newest
+            if behind and deploys.may_overtake(self.log):
                 self._writer.compare(self._writer.alias(), above=newest - 1)
+                return
+        if behind:
+            raise NotNow(f"{self.log} began anew for a client of another version a moment ago; come back later.")
 
     def state_vector(self) -> bytes:
         with self._loaded() as replica:
