@@ -164,6 +164,7 @@ def test_two_who_cannot_read_a_log_put_it_aside_once(store: Interposed, library:
         each.catch_up()
     assert len(kept(store)) == 1  # type: ignore[arg-type]
     assert other.position == follower.document.position == conf.store().head(other.log)
+    conf.store().lease(f"{other.log}#aside", since=None, seconds=1, wait=0)  # nobody has the turn any more
     follower.close()
 
 
