@@ -128,7 +128,7 @@ def _renamed(model: type[Model], rows: Iterable[Row], values: dict[str, Any]) ->
 
 
 def _changes(model: type[Model], rows: Callable[[], Iterable[Row]], using: str, *, gone: bool = False) -> Changes:
-    return tracking.quietly(lambda: tracking.changes_of_rows(model, rows(), using, gone=gone))
+    return tracking.quietly(using, lambda: tracking.changes_of_rows(model, rows(), using, gone=gone))
 
 
 def _now(model: type[Model], keys: Iterable[Any], using: str) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from rxcrdt.keys import row_key
 from rxcrdt.owners import Row, changes_of
 from rxcrdt.paths import Link
 from rxcrdt.registry import registry
+from rxcrdt.transactions import has_ended
 from rxcrdt.watched import Watched, watch
 
 __all__ = ["changes_of_rows", "is_watched", "joins", "link_columns", "note", "quietly", "report", "wire"]
@@ -80,7 +81,7 @@ def report(row: Model) -> None:
     note(router.db_for_write(type(row), instance=row), lambda: _of_row(type(row), row, gone=False))
 
 
-# Receivers. None of them may ever make a save fail.
+# Receivers. None of them may ever make a save fail that would not have failed anyway.
 
 
 def _saved(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
@@ -98,7 +99,9 @@ def _moving(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
     """
     try:
         instance._rxcrdt_left = _of_joined(sender, instance, using)  # type: ignore[attr-defined]
-    except Exception:
+    except Exception as error:
+        if has_ended(using, error):
+            raise
         logger.exception("What %r was joined to before is not known; see RXCRDT['RECONCILE_SECONDS'].", instance)
 
 
@@ -158,11 +161,13 @@ def _of_relation(through: type[Model], instance: Model, model: type[Model], pk_s
 # To the commit
 
 
-def quietly(read: Callable[[], Changes]) -> Changes:
-    """What ``read`` gives; nothing if it raises, which is logged."""
+def quietly(using: str, read: Callable[[], Changes]) -> Changes:
+    """What ``read`` gives; nothing if it raises, which is logged. Raises what has ended the open transaction anyway."""
     try:
         return read()
-    except Exception:
+    except Exception as error:
+        if has_ended(using, error):
+            raise
         logger.exception(
             "A change was not noted; documents show it at their next full comparison "
             "(RXCRDT['RECONCILE_SECONDS'], or `manage.py rxcrdt verify --fix`)."
@@ -171,7 +176,7 @@ def quietly(read: Callable[[], Changes]) -> Changes:
 
 
 def note(using: str, read: Callable[[], Changes]) -> None:
-    """Collects what ``read`` gives. Never raises."""
+    """Collects what ``read`` gives; raises as ``quietly`` does."""
 
     def collected() -> Changes:
         changes = read()
@@ -179,4 +184,4 @@ def note(using: str, read: Callable[[], Changes]) -> None:
             collect(using, changes)
         return changes
 
-    quietly(collected)
+    quietly(using, collected)

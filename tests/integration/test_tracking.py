@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import DatabaseError, connection, connections, transaction
 from django.db.models import Model
 from django.db.models.signals import post_save
 from django.test import override_settings
@@ -20,7 +20,7 @@ from rxcrdt.backlog import backlog
 from rxcrdt.snapshots import compare, snapshot
 from tests.interposing import Interposed
 from tests.oracle.following import Follower
-from tests.testapp.models import Book, Chapter, Firm, Genre, Library, Person, Shelf
+from tests.testapp.models import Book, Chapter, Firm, Genre, Library, Person, Review, Shelf
 from tests.testapp.serializers import BookSerializer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -89,6 +89,29 @@ def test_nor_where_something_else_of_the_transaction_stays(store: Asked) -> None
 
 
 # What must not make a save fail
+
+
+def test_an_error_of_the_database_that_ends_the_transaction_reaches_whoever_would_try_it_again(
+    library: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On PostgreSQL a query of ours that fails, say for a conflict of two transactions, fails all that follow in it."""
+    book, person = Book.objects.get(), Person.objects.get()
+    review = Review.objects.create(book=book, person=person)
+
+    def failing(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        reads = sql.startswith("SELECT") and "testapp_review" in sql
+        return execute("SELECT something FROM nowhere" if reads else sql, () if reads else params, many, context)
+
+    def save() -> None:
+        with transaction.atomic(), connection.execute_wrapper(failing):
+            review.save(force_update=True)
+
+    if connection.vendor == "postgresql":
+        with pytest.raises(DatabaseError, match="nowhere"):
+            save()
+    else:
+        save()
+        assert "was joined to before is not known" in caplog.text
 
 
 def test_a_signal_that_cannot_be_read_is_logged_and_not_raised(caplog: pytest.LogCaptureFixture) -> None:
