@@ -89,14 +89,14 @@ async def test_a_client_does_not_see_what_is_not_committed(uncommitted: Library)
 
 @pytest.fixture
 def work() -> Iterator[threading.Event]:
-    """What goes on in the background, for a while; set when it is done."""
+    """What a socket that was closed left behind, and what goes on for a while; set when it is done."""
     finish, done = threading.Event(), threading.Event()
 
     def work() -> None:
         finish.wait(20)
         done.set()
 
-    workers.in_background("", work)
+    workers.submit(work)
     timer = threading.Timer(0.2, finish.set)
     timer.start()
     yield done
