@@ -8,15 +8,15 @@ from typing import Any
 
 from django.db import router
 from django.db.models import Model
-from django.db.models.signals import ModelSignal, m2m_changed, post_delete, post_save, pre_save
+from django.db.models.signals import ModelSignal, m2m_changed, post_delete, post_save, pre_delete, pre_save
 
 from rxcrdt.changes import Changes, Linked
-from rxcrdt.commits import collect
 from rxcrdt.keys import row_key
 from rxcrdt.owners import Row, changes_of
 from rxcrdt.paths import Link
 from rxcrdt.registry import registry
 from rxcrdt.transactions import has_ended
+from rxcrdt.waiting import collect
 from rxcrdt.watched import Watched, watch
 
 __all__ = ["changes_of_rows", "is_watched", "joins", "link_columns", "note", "quietly", "report", "wire"]
@@ -35,10 +35,12 @@ def wire() -> None:
 
 
 def _connect(watched: Watched, *, connect: bool) -> None:
+    joining = {model for model in watched.links if model in watched.through}
     for signal, receiver, senders in (
         (post_save, _saved, watched.models),
         (post_delete, _deleted, watched.models),
-        (pre_save, _moving, {model for model in watched.links if model in watched.through}),
+        (pre_save, _moving, joining),
+        (pre_delete, _leaving, joining),
         (m2m_changed, _related, watched.through),
     ):
         for sender in senders:
@@ -78,14 +80,15 @@ def changes_of_rows(model: type[Model], rows: Iterable[Row], using: str, *, gone
 
 def report(row: Model) -> None:
     """Notes ``row`` as saved, without a signal."""
-    note(router.db_for_write(type(row), instance=row), lambda: _of_row(type(row), row, gone=False))
+    using = router.db_for_write(type(row), instance=row)
+    note(using, lambda: _of_row(type(row), row, using, gone=False))
 
 
 # Receivers. None of them may ever make a save fail that would not have failed anyway.
 
 
 def _saved(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
-    note(using, lambda: _of_row(sender, instance, gone=False))
+    note(using, lambda: _of_row(sender, instance, using, gone=False))
 
 
 def _deleted(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
@@ -105,6 +108,12 @@ def _moving(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
         logger.exception("What %r was joined to before is not known; see RXCRDT['RECONCILE_SECONDS'].", instance)
 
 
+def _leaving(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
+    """A through row that was not read as a whole cannot say what it joined when it is gone."""
+    if not _is_read(instance, _watched.links[sender]):
+        _moving(sender, instance, using)
+
+
 def _related(
     sender: type[Model],
     instance: Model,
@@ -118,22 +127,31 @@ def _related(
         note(using, lambda: _of_relation(sender, instance, model, pk_set))
 
 
-def _of_row(sender: type[Model], instance: Model, *, gone: bool) -> Changes:
+def _of_row(sender: type[Model], instance: Model, using: str, *, gone: bool) -> Changes:
     changes = instance.__dict__.pop("_rxcrdt_left", None) or Changes()
     row = row_key(sender, instance.pk)
     if sender in _watched.rows:
         (changes.gone if gone else changes.saved).add(row)
+    links = _watched.links.get(sender, ())
+    if not gone and not _is_read(instance, links):
+        instance = sender._base_manager.using(using).only(*_watched.columns(sender)).get(pk=instance.pk)
     joins = sender in _watched.through
-    for link in _watched.links.get(sender, ()):
+    for link in links:
         changes.links |= _linked(link, instance, None if joins else row)
     return changes
 
 
 def _of_deleted(sender: type[Model], instance: Model, using: str) -> Changes:
-    changes = _of_row(sender, instance, gone=True)
+    changes = _of_row(sender, instance, using, gone=True)
     for via, owner in _watched.falling_back(sender, using):
         changes.links.add(Linked(via=via, owner=owner, child=None))
     return changes
+
+
+def _is_read(instance: Model, links: Iterable[Link]) -> bool:
+    """Whether it knows to whom it belongs: ``only()`` and ``defer()`` may have left that in the database."""
+    values = instance.__dict__
+    return all(link.column in values and (link.type_column or link.column) in values for link in links)
 
 
 def _of_joined(sender: type[Model], instance: Model, using: str) -> Changes:
