@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from rxcrdt import conf, documents, workers
+from rxcrdt import conf, documents, undeclared, workers
 from rxcrdt.backlog import backlog
 from rxcrdt.exceptions import NotProjected
 from rxcrdt.names import LogName
@@ -64,7 +64,7 @@ def own_store(url: str = "memory://") -> Iterator[DocStore]:
     """
     before = conf._given_store
     _forget_documents()
-    with open_store(url) as store:
+    with undeclared.watching(), open_store(url) as store:
         conf.use_store(store)
         try:
             yield store

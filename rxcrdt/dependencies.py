@@ -20,7 +20,7 @@ from rxcrdt.declaring import declared_paths
 from rxcrdt.exceptions import ConfigurationError
 from rxcrdt.paths import Hop, walk
 
-__all__ = ["Dependency", "flat_dependencies"]
+__all__ = ["Dependency", "dependencies_of", "flat_dependencies"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +71,12 @@ def flat_dependencies(
     """The paths that ``flat`` (bound fields of ``serializer``) read, and the ``through`` rows of longer relations."""
     found = [Dependency(steps=steps) for steps in through if steps]
     for bound in flat:
-        found.extend(_of_field(model, serializer, bound))
+        found.extend(dependencies_of(model, serializer, bound))
     return tuple(dict.fromkeys(found))
 
 
-def _of_field(model: type[Model], serializer: Any, field: Any) -> Iterator[Dependency]:
+def dependencies_of(model: type[Model], serializer: Any, field: Any) -> Iterator[Dependency]:
+    """The paths that one bound field of ``serializer`` reads, from rows of ``model``."""
     attrs = list(field.source_attrs)
     if isinstance(field, serializers.SerializerMethodField):
         method = getattr(type(serializer), field.method_name or "", None)
@@ -124,7 +125,7 @@ def _of_nested(model: type[Model], field: Any, attrs: list[str]) -> Iterator[Dep
         return
     inner_model = steps[-1].model if steps else model
     for child in getattr(inner, "_readable_fields", ()):
-        for dependency in _of_field(inner_model, inner, child):
+        for dependency in dependencies_of(inner_model, inner, child):
             yield Dependency(steps=steps + dependency.steps, held=dependency.held)
 
 

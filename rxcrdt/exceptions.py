@@ -13,6 +13,8 @@ RxcrdtError
 ├── Refused                 a socket is not (or no longer) served; holds the close code
 └── NotProjected            a document differs from its serializer (``assert_projected``)
 
+``UndeclaredRead`` is a warning: a computed field reads rows that it does not declare.
+
 Errors of the store are ``ydoc_store.StoreError`` and its children.
 """
 
@@ -30,6 +32,7 @@ __all__ = [
     "ProtocolError",
     "Refused",
     "RxcrdtError",
+    "UndeclaredRead",
     "UnknownAnchor",
 ]
 
@@ -85,3 +88,7 @@ class Refused(RxcrdtError):
 
 class NotProjected(RxcrdtError, AssertionError):
     """A document differs from what its serializer gives."""
+
+
+class UndeclaredRead(UserWarning):
+    """A computed field reads rows that it does not declare: it will not follow them."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -13,16 +14,17 @@ from typing import Any
 from django.db.models import Model, Prefetch, QuerySet
 from rest_framework import serializers
 
+from rxcrdt import undeclared
 from rxcrdt.anchors import Anchor
 from rxcrdt.context import projection_context
 from rxcrdt.dependencies import Dependency, flat_dependencies
 from rxcrdt.exceptions import ConfigurationError
 from rxcrdt.keys import base_model
 from rxcrdt.paths import Hop, walk
-from rxcrdt.prefetches import Prefetches, prefixed, whole
+from rxcrdt.prefetches import Prefetches, is_ordered, is_sliced, prefixed, rows_of, whole
 from rxcrdt.ways import ways
 
-__all__ = ["Plan", "PlannedLayer", "Relation", "is_node_serializer", "plan"]
+__all__ = ["Plan", "PlannedLayer", "Relation", "is_node_serializer", "plan", "watched_plan"]
 
 LAYOUT = 1
 # Constructor arguments that do not show in what a nested serializer gives.
@@ -102,6 +104,7 @@ class PlannedLayer:
     queryset: QuerySet[Any] | None = None
     lookups: tuple[str | Prefetch[Any], ...] = ()
     hidden_lookups: tuple[Prefetch[Any], ...] = ()
+    seeing: Callable[[Model], AbstractContextManager[Any]] = nullcontext  # watches what a ``whole`` one reads
 
     def describe(self) -> dict[str, Any]:
         one = {r.name: r.child for r in self.relations.values() if not r.many}
@@ -155,11 +158,20 @@ _local = threading.local()  # serializer instances are not shared between thread
 
 def plan(anchor: type[Anchor]) -> Plan:
     """The anchor's plan; made once a thread. ConfigurationError if the serializer cannot be anchored."""
-    plans: dict[type[Anchor], Plan] = _local.__dict__.setdefault("plans", {})
-    found = plans.get(anchor)
+    watched = undeclared.wanted()
+    plans: dict[tuple[type[Anchor], bool], Plan] = _local.__dict__.setdefault("plans", {})
+    found = plans.get((anchor, watched))
     if found is None:
-        found = plans[anchor] = _Planner(anchor).plan()
+        found = _Planner(anchor).plan() if not watched else watched_plan(anchor, undeclared.name_once)
+        plans[anchor, watched] = found
     return found
+
+
+def watched_plan(anchor: type[Anchor], name: Callable[[undeclared.Read], None]) -> Plan:
+    """A plan of one's own, whose fields tell ``name`` what they read and do not declare."""
+    made = _Planner(anchor).plan()
+    undeclared.watch(made, name)
+    return made
 
 
 def is_node_serializer(serializer: Any) -> bool:
@@ -301,13 +313,13 @@ class _Planner:
         )
         known = relation.child in self.layers
         self._add(_Place(serializer, (*place.names, child.field_name), inner))
-        rows = _rows_of(serializer.Meta.model, many, given)
+        rows = rows_of(serializer.Meta.model, many, given)
         if not known:
             self.layers[relation.child].queryset = rows
             self.read_as[relation.child] = many, given
         alike = not known or (given is None and self.read_as.get(relation.child) == (many, None))
-        alike = alike and not _is_sliced(given)
-        checkable = many and not opaque and len(steps) == 1 and alike and _is_ordered(rows)
+        alike = alike and not is_sliced(given)
+        checkable = many and not opaque and len(steps) == 1 and alike and is_ordered(rows)
         layer.relations[relation.name] = replace(relation, checkable=checkable)
 
     def _ways(self, model: type[Model], child: type[Model], attrs: list[str]) -> tuple[tuple[Hop, ...], ...]:
@@ -373,19 +385,3 @@ def _signature(serializer: Any) -> str:
     """Two nested serializers of one class share a layer when this is the same."""
     loud = {str(name): repr(value) for name, value in serializer._kwargs.items() if name not in SILENT}
     return json.dumps([repr(serializer._args[1:]), loud, [str(name) for name in serializer.fields]], sort_keys=True)
-
-
-def _rows_of(model: type[Model], many: bool, given: Prefetch[Any] | None) -> QuerySet[Any]:
-    if given is not None and given.queryset is not None:
-        rows: QuerySet[Any] = given.queryset._chain().prefetch_related(None)  # type: ignore[attr-defined]
-        return model._default_manager.all() if _is_sliced(given) else rows
-    return (model._default_manager if many else model._base_manager).all()
-
-
-def _is_sliced(given: Prefetch[Any] | None) -> bool:
-    """Whether it gives the first rows of each list only: which those are cannot be asked of single rows."""
-    return given is not None and given.queryset is not None and bool(given.queryset.query.is_sliced)
-
-
-def _is_ordered(rows: QuerySet[Any]) -> bool:
-    return rows.ordered and "?" not in (rows.query.order_by or rows.model._meta.ordering)

@@ -10,9 +10,9 @@ from typing import Any
 from django.db.models import ForeignKey, ManyToManyField, ManyToManyRel, Model
 from django.db.models.fields.reverse_related import ManyToOneRel
 
-from rxcrdt.keys import row_key
+from rxcrdt.keys import base_model, row_key
 
-__all__ = ["Hop", "Link", "hop", "hops_back", "links_of", "through_of", "walk"]
+__all__ = ["Hop", "Link", "hop", "hops_back", "links_of", "path_to", "through_of", "walk"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,18 @@ def hops_back(model: type[Model]) -> tuple[Hop, ...]:
     """The steps from ``model`` to rows that point at its own, themselves or by a row that joins the two."""
     steps = (hop(model, attr) for attr in _accessors(model))
     return tuple(step for step in steps if step is not None and step.via is not None)
+
+
+def path_to(model: type[Model], target: type[Model], longest: int = 3) -> tuple[str, ...]:
+    """The attributes of a shortest path from ``model`` to rows of ``target``; none if it is longer than ``longest``."""
+    paths: dict[type[Model], tuple[str, ...]] = {model: ()}
+    for _ in range(longest):
+        for owner, path in tuple(paths.items()):
+            for step in filter(None, (hop(owner, attr) for attr in _accessors(owner))):
+                if base_model(step.model) is base_model(target):
+                    return (*path, step.attr)
+                paths.setdefault(step.model, (*path, step.attr))
+    return ()
 
 
 def through_of(step: Hop) -> type[Model] | None:

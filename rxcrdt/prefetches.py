@@ -9,7 +9,7 @@ from django.db.models import Model, Prefetch, QuerySet
 
 from rxcrdt.paths import Hop, hop, walk
 
-__all__ = ["Prefetches", "prefixed", "whole"]
+__all__ = ["Prefetches", "is_ordered", "is_sliced", "prefixed", "rows_of", "whole"]
 
 Path = tuple[str, ...]
 Lookup: TypeAlias = "str | Prefetch[Any]"
@@ -107,3 +107,20 @@ def prefixed(prefix: str, lookup: Lookup) -> Lookup:
     if isinstance(lookup, str):
         return f"{prefix}__{lookup}"
     return Prefetch(f"{prefix}__{lookup.prefetch_through}", queryset=lookup.queryset, to_attr=lookup.to_attr)
+
+
+def rows_of(model: type[Model], many: bool, given: Prefetch[Any] | None) -> QuerySet[Any]:
+    """What gives single rows of a relation again."""
+    if given is not None and given.queryset is not None:
+        rows: QuerySet[Any] = given.queryset._chain().prefetch_related(None)  # type: ignore[attr-defined]
+        return model._default_manager.all() if is_sliced(given) else rows
+    return (model._default_manager if many else model._base_manager).all()
+
+
+def is_sliced(given: Prefetch[Any] | None) -> bool:
+    """Whether it gives the first rows of each list only: which those are cannot be asked of single rows."""
+    return given is not None and given.queryset is not None and bool(given.queryset.query.is_sliced)
+
+
+def is_ordered(rows: QuerySet[Any]) -> bool:
+    return rows.ordered and "?" not in (rows.query.order_by or rows.model._meta.ordering)

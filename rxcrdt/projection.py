@@ -100,7 +100,8 @@ class Projector:
     def _whole(self, layer: PlannedLayer, row: Model) -> dict[str, Json]:
         try:
             serializer: Any = layer.serializer
-            data = type(serializer)(row, *serializer._args[1:], **serializer._kwargs).data
+            with layer.seeing(row):
+                data = type(serializer)(row, *serializer._args[1:], **serializer._kwargs).data
             return {name: plain(value) for name, value in data.items()}
         except Exception as error:
             raise _located(error, layer, "to_representation", row) from error

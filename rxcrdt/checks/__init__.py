@@ -10,6 +10,7 @@ from django.core import checks
 from rxcrdt.checks.anchors import check_anchors
 from rxcrdt.checks.managers import check_managers
 from rxcrdt.checks.processes import check_processes
+from rxcrdt.checks.reads import check_reads
 from rxcrdt.checks.routing import check_route
 from rxcrdt.checks.server import check_server
 from rxcrdt.checks.settings import check_settings
@@ -18,6 +19,7 @@ __all__ = [
     "check_anchors",
     "check_managers",
     "check_processes",
+    "check_reads",
     "check_route",
     "check_server",
     "check_settings",
@@ -32,3 +34,4 @@ def register_checks() -> None:
     for check in (check_settings, check_anchors, check_managers, check_processes, check_route):
         checks.register(check, TAG)
     checks.register(check_server, TAG, deploy=True)
+    checks.register(check_reads, TAG, checks.Tags.database)
