@@ -21,7 +21,7 @@ from rxcrdt.dependencies import Dependency, flat_dependencies
 from rxcrdt.exceptions import ConfigurationError
 from rxcrdt.keys import base_model
 from rxcrdt.paths import Hop, walk
-from rxcrdt.prefetches import Prefetches, is_ordered, is_sliced, prefixed, rows_of, whole
+from rxcrdt.prefetches import Prefetches, is_ordered, is_sliced, once, prefixed, rows_of, whole
 from rxcrdt.ways import ways
 
 __all__ = ["Plan", "PlannedLayer", "Relation", "is_node_serializer", "plan", "watched_plan"]
@@ -354,9 +354,7 @@ class _Planner:
         found = [lookup for attrs in paths for lookup in self.prefetches.along(path, attrs)]
         found += self.prefetches.below(path, without=listed)
         found += layer.hidden_lookups
-        # Each once, and what leads to others first: Django wants a Prefetch before lookups that go through it.
-        by_path = {lookup if isinstance(lookup, str) else lookup.prefetch_to: lookup for lookup in found}
-        return tuple(by_path[name] for name in sorted(by_path, key=lambda name: name.count("__")))
+        return tuple(once(found))
 
     def _root_lookups(self, root: PlannedLayer) -> tuple[str | Prefetch[Any], ...]:
         lookups: list[str | Prefetch[Any]] = []

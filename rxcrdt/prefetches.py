@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from django.db.models import Model, Prefetch, QuerySet
 
 from rxcrdt.paths import Hop, hop, walk
 
-__all__ = ["Prefetches", "is_ordered", "is_sliced", "prefixed", "rows_of", "whole"]
+__all__ = ["Prefetches", "is_ordered", "is_sliced", "once", "prefixed", "rows_of", "whole"]
 
 Path = tuple[str, ...]
 Lookup: TypeAlias = "str | Prefetch[Any]"
@@ -79,6 +79,17 @@ class Prefetches:
     def _relative(self, path: Path, attrs: Path) -> Lookup:
         given = self._given.get((*path, *attrs))
         return "__".join(attrs) if given is None else _moved(given, attrs[:-1])
+
+
+def once(lookups: Iterable[Lookup]) -> list[Lookup]:
+    """Each path once, by its Prefetch if there is one, and what leads to others first: Django wants a Prefetch before
+    all lookups that go through it."""
+    by_path: dict[str, Lookup] = {}
+    for lookup in lookups:
+        path = lookup if isinstance(lookup, str) else lookup.prefetch_to
+        if path not in by_path or isinstance(lookup, Prefetch):
+            by_path[path] = lookup
+    return [by_path[path] for path in sorted(by_path, key=lambda path: path.count("__"))]
 
 
 def _moved(given: Prefetch[Any], prefix: Path) -> Prefetch[Any]:

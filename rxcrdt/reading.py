@@ -13,7 +13,7 @@ from rxcrdt.anchors import NOT_FOUND
 from rxcrdt.context import projecting
 from rxcrdt.keys import pk_of
 from rxcrdt.layers import Plan, PlannedLayer, Relation
-from rxcrdt.prefetches import prefixed
+from rxcrdt.prefetches import once, prefixed
 
 __all__ = ["NeedsSnapshot", "Reader", "one_snapshot", "reading"]
 
@@ -105,7 +105,7 @@ class Reader:
             prefix = "__".join(relation.field.source_attrs)
             for inner in self.lookups_below(self.plan.layers[relation.child]):
                 lookups.append(prefixed(prefix, inner))
-        return lookups
+        return once(lookups)
 
     def _prefetch(self, rows: Sequence[Model], lookups: Lookups) -> None:
         if rows and lookups:

@@ -340,8 +340,29 @@ def test_a_prefetch_may_give_the_first_few_rows_only(show: Show, harbour: Harbou
         rows[2].delete()
 
 
+def test_a_plain_field_may_read_what_a_prefetch_gives_a_nested_one(show: Show, harbour: Harbour) -> None:
+    """Both come in with their row: Django wants the Prefetch first, and once."""
+    owner = Owner.objects.create(name="open")
+    open_ones = Prefetch("berths__harbour__owner", queryset=Owner.objects.filter(name="open"))
+    inner = of(
+        Harbour, "slug",
+        owner_name=serializers.ReadOnlyField(source="owner.name", default=None),
+        owner=of(Owner, "name")(),
+    )(read_only=True)  # fmt: skip
+    ships = of(Ship, "name")(many=True, read_only=True)
+    berths = of(Berth, "number", harbour=inner, ships=ships)(many=True, read_only=True)
+    rows = Harbour.objects.prefetch_related(open_ones)
+    shown = show(of(Harbour, "id", berths=berths, layer="Outer"), harbour, queryset=rows)
+    with shown.changing():
+        Berth.objects.create(harbour=harbour, number=1)
+    with shown.changing():
+        save(harbour, owner=owner)
+    with shown.changing():
+        save(owner, name="shut")
+
+
 def test_a_prefetch_that_cannot_be_read_is_an_error_and_no_missing_row(show: Show, harbour: Harbour) -> None:
-    """Django cuts a list only where it has a ``to_attr``, and says so by a TypeError, which a bad key raises as well."""
+    """Django cuts a list only where it has a ``to_attr``, and says so by a TypeError, as a bad key does."""
     cut = Harbour.objects.prefetch_related(Prefetch("berths", queryset=Berth.objects.all()[:2]))
     with pytest.raises(TypeError, match="slice"):
         show(of(Harbour, "slug"), harbour, queryset=cut)
