@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import connection, models, transaction
+from django.core.exceptions import FieldDoesNotExist
+from django.db import NotSupportedError, connection, models, transaction
+from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 import rxcrdt
+from rxcrdt import bulk, documents, tracking
 from rxcrdt.managers import AnchoredManager, AnchoredQuerySet
 from rxcrdt.snapshots import compare, snapshot
+from tests.integration.test_tracking import ReadsElsewhere, replica
 from tests.oracle.following import Follower
 from tests.testapp.models import Book, Library, Shelf
+
+__all__ = ["replica"]  # the fixture
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -160,6 +167,94 @@ def test_a_model_that_no_anchor_shows_costs_nothing(library: Library) -> None:
     with CaptureQueriesContext(connection) as queries:
         AnchoredQuerySet(Group).update(name="x")
     assert len(queries) == 1
+    assert "RETURNING" not in queries[0]["sql"]
+
+
+# What must not make a write fail, or go elsewhere
+
+
+def test_what_django_refuses_is_refused(library: Library, follower: Follower) -> None:
+    for write in (
+        lambda: books()[:1].update(title="x"),
+        lambda: books().update(nonsense=1),  # type: ignore[misc]
+        lambda: books().union(books()).update(title="x"),
+        lambda: books().bulk_update([Book(title="x")], ["title"]),
+        lambda: books().bulk_create([Book(title="x")], update_conflicts=True),
+    ):
+        with pytest.raises((TypeError, FieldDoesNotExist, NotSupportedError, ValueError)):
+            write()
+    assert books().none().update(title="x") == 0
+    assert books().bulk_create([]) == []
+    assert follower.positions == []
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_rows_of_which_nothing_can_be_said_are_written_all_the_same(
+    library: Library,
+    follower: Follower,
+    is_told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    if not is_told:
+        monkeypatch.setattr(bulk, "is_told", lambda *_: False)
+    monkeypatch.setattr(tracking, "changes_of_rows", broken)
+    assert books().update(title="x") == 6
+    books().bulk_create([Book(title="y")])
+    assert books().all()._raw_delete("default") == 7
+    assert caplog.text.count("A change was not noted") == (3 if is_told else 4)
+    documents.get(f"library/{library.pk}").reconcile()
+
+
+def test_an_update_inside_of_a_transaction_that_has_ended_is_djangos_error(library: Library) -> None:
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        with pytest.raises(transaction.TransactionManagementError):
+            books().update(title="x")
+        transaction.set_rollback(False)
+
+
+def test_an_annotation_and_a_join_in_the_filter(library: Library, follower: Follower) -> None:
+    many = books().annotate(size=models.Count("shelf__books")).filter(size=3, shelf__label="top").distinct()
+    assert many.order_by("title").update(title="joined") == 3
+    assert titles(follower)[:3] == ["joined"] * 3
+
+
+@pytest.mark.usefixtures("replica")
+def test_where_it_is_written_it_is_told(library: Library, follower: Follower) -> None:
+    """A router may have rows read elsewhere."""
+    with override_settings(DATABASE_ROUTERS=[ReadsElsewhere()]):
+        assert books().update(title="renamed") == 6
+        books().bulk_create([Book(shelf=Shelf.objects.using("default")[0], title="new", position=9)])
+        Book.objects.using("default").filter(title="new").update(title="newer")
+        rxcrdt.changed(Book.objects.filter(title="newer"))
+        assert follower.document.position == follower.positions[-1]
+    assert titles(follower) == ["renamed", "renamed", "renamed", "newer", "renamed", "renamed", "renamed"]
+
+
+# Others who write at the same time
+
+
+def test_rows_that_come_to_match_at_the_last_moment(library: Library, follower: Follower) -> None:
+    """Somebody else commits just before the statement. A query before it would not have found what it writes."""
+
+    def commit() -> None:
+        Book.objects.filter(title="top 0").update(kind=Book.Kind.ATLAS)
+        connection.close()
+
+    def committing(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("UPDATE"):
+            thread = threading.Thread(target=commit)
+            thread.start()
+            thread.join(10)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(committing):
+        assert books().filter(kind=Book.Kind.ATLAS).update(title="an atlas") == 1
+    assert titles(follower)[0] == "an atlas"
 
 
 def test_a_manager_for_models() -> None:

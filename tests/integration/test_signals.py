@@ -267,7 +267,7 @@ def test_a_save_inside_of_post_save(library: Library, follower: Follower, is_ato
         if instance.pages < 3:
             instance.pages += 1
             instance.save()
-        Shelf.objects.get(pk=instance.shelf_id).save()
+        Shelf.objects.get(books=instance).save()
         Shelf.objects.create(library=library, label=f"page {instance.pages}")
 
     book = Book.objects.all()[0]
@@ -329,7 +329,7 @@ async def test_asynchronous_forms(library: Library) -> None:
     await shown()
     await book.genres.aset([])
     await shown()
-    await Book.objects.aupdate_or_create(pk=book.pk, defaults={"title": "again"})
+    await Book.objects.aupdate_or_create(title="renamed", defaults={"title": "again"})
     await shown()
     await book.adelete()
     await shown()
