@@ -7,6 +7,7 @@ from django.db import connections
 from rxcrdt.anchors import Anchor
 from rxcrdt.changes import Changes
 from rxcrdt.context import projecting
+from rxcrdt.garbage import let_go, search_put_off
 from rxcrdt.keys import Node, node_key
 from rxcrdt.layers import Plan, plan
 from rxcrdt.projection import Forest, Projector
@@ -21,11 +22,12 @@ def read_whole(anchor: type[Anchor], document: str, value: str, using: str) -> t
     """All of ``document``, from one snapshot of the database; None and nothing if its row is not there."""
     current = plan(anchor)
     forest = Forest()
-    with reading(using):
+    with search_put_off(), reading(using):
         row = Reader(current, using, in_snapshot=True).whole(anchor.lookup_field, value)
         if row is None or anchor.document_name(row) != document:
             return None, forest
         Projector(current).deep(forest, current.root, [row], lambda _: False)
+        let_go(row)
     return (current.root, node_key(row.pk)), forest
 
 

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 
 from django.db import router
 
-from rxcrdt import conf, layout, relay, tenants, truth_ids
+from rxcrdt import conf, layout, quiet, relay, tenants, truth_ids
 from rxcrdt.anchors import Anchor
 from rxcrdt.appending import append_once
 from rxcrdt.changes import Changes
 from rxcrdt.current import read_changed, read_whole
 from rxcrdt.exceptions import CorruptDocument
+from rxcrdt.garbage import search_put_off
 from rxcrdt.keys import Node
 from rxcrdt.layers import Plan
 from rxcrdt.mirror import Mirror
@@ -156,7 +157,7 @@ class Writer:
         where its epoch is not larger than ``above``."""
 
         def write() -> None:
-            with self._leased(times=BUILD_LEASES) as lease:
+            with self._leased(times=BUILD_LEASES) as lease, search_put_off():
                 replica = self._mirror.replica
                 overtaken = replica is not None and replica.position.epoch <= above
                 self._project(lease, using, anew=anew or overtaken)
@@ -164,8 +165,9 @@ class Writer:
         self._again(write)
 
     def _project(self, lease: Lease, using: str, *, anew: bool = False) -> None:
-        """Rows are announced to the index, then read once more: a save in between found nobody to tell. Those of a log
-        that is begun anew are announced in any case: what took the log may have taken a part of the index, too."""
+        """Rows are announced to the index, then read once more: a save in between found nobody to tell. (If nothing was
+        committed in between, there is none.) Those of a log that is begun anew are announced in any case: what took the
+        log may have taken a part of the index, too."""
         self._mirror.nudged = False  # whatever it was about is read now
         store = conf.store()
         if self._mirror.replica is not None and store.head(self._log) is None:
@@ -174,12 +176,15 @@ class Writer:
         indexed = store.rows(self._log)
         announced = set() if replica is None else set(indexed)
         while True:
+            before = quiet.mark(using)
             root, forest = read_whole(self._anchor, self._name, self._value, using)
             rows = forest.rows(self._plan)
             if rows <= announced:
                 break
             store.add_rows(self._log, rows - announced)
             announced |= rows
+            if before is not None and before == quiet.mark(using):
+                break
         indexed |= announced
         if root is not None and (anew or replica is None):
             self._begin(lease, root, forest, rows)
