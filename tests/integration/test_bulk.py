@@ -18,7 +18,7 @@ from rxcrdt.managers import AnchoredManager, AnchoredQuerySet
 from rxcrdt.snapshots import compare, snapshot
 from tests.integration.test_tracking import ReadsElsewhere, replica
 from tests.oracle.following import Follower
-from tests.testapp.models import Book, Library, Shelf
+from tests.testapp.models import Book, Chapter, Library, Shelf
 
 __all__ = ["replica"]  # the fixture
 
@@ -168,6 +168,29 @@ def test_a_model_that_no_anchor_shows_costs_nothing(library: Library) -> None:
         AnchoredQuerySet(Group).update(name="x")
     assert len(queries) == 1
     assert "RETURNING" not in queries[0]["sql"]
+
+
+# A model whose manager it is
+
+
+def chapters(follower: Follower) -> list[list[str]]:
+    state: Any = follower.state
+    return [[chapter["heading"] for chapter in book["chapters"]] for book in state["shelves"][0]["books"]]
+
+
+def test_a_models_own_managers(library: Library, follower: Follower) -> None:
+    """The default one, those of relations, and the one by which relations write."""
+    first, second, _ = Shelf.objects.get(label="top").books.all()
+    first.chapters.bulk_create([Chapter(book=first, heading=str(number), number=number) for number in range(3)])
+    assert chapters(follower) == [["0", "1", "2"], [], []]
+    second.chapters.add(*first.chapters.filter(number__gt=0))
+    assert chapters(follower) == [["0"], ["1", "2"], []]
+    second.chapters.filter(number=1).update(heading="renamed")
+    assert chapters(follower) == [["0"], ["renamed", "2"], []]
+    Chapter.objects.filter(book=second).delete()
+    assert chapters(follower) == [["0"], [], []]
+    second.chapters.set(Chapter.objects.all())
+    assert chapters(follower) == [[], ["0"], []]
 
 
 # What must not make a write fail, or go elsewhere

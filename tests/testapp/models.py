@@ -6,6 +6,8 @@ import uuid
 
 from django.db import models
 
+from rxcrdt import AnchoredManager
+
 
 class Firm(models.Model):
     name = models.CharField(max_length=50)
@@ -104,12 +106,17 @@ class Review(models.Model):
 
 
 class Chapter(models.Model):
+    """Bulk writes of chapters are told of."""
+
     book = models.ForeignKey(Book, on_delete=models.CASCADE, related_name="chapters")
     heading = models.CharField(max_length=50)
     number = models.IntegerField(default=0)
 
+    objects = AnchoredManager()
+
     class Meta:
         ordering = ["number", "id"]
+        base_manager_name = "objects"
 
     def __str__(self) -> str:
         return self.heading
