@@ -103,10 +103,13 @@ def work() -> Iterator[threading.Event]:
     timer.join()
 
 
-@pytest.mark.django_db(transaction=True)
-async def test_nothing_goes_on_when_a_client_has_left(work: threading.Event) -> None:
+@pytest.fixture
+def library(transactional_db: None) -> Library:
+    return Library.objects.create(name="North")
+
+
+async def test_nothing_goes_on_when_a_client_has_left(work: threading.Event, library: Library) -> None:
     """Django would empty the tables under it, and the two wait for each other's locks."""
-    library = await Library.objects.acreate(name="North")
     async with Client(f"library/{library.pk}", user=AnonymousUser()):
         pass
     assert work.is_set()

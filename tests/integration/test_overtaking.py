@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser
 from pycrdt import Doc
 
@@ -138,18 +137,22 @@ def test_whoever_was_told_to_come_back_is_answered_when_the_time_is_over(monkeyp
     assert late.titles == ["first"]
 
 
-async def test_a_socket_that_comes_too_early_is_to_come_back(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture
+def ahead() -> tuple[str, Doc[Any]]:
+    """A client of the old version's document that has seen the new one's."""
+    old, new, client = process("old"), process("new"), Client()
+    client.visit(old)
+    new.rebuild()
+    client.visit(new)
+    assert deploys.may_overtake(old.log)
+    return old.name, client.doc
+
+
+async def test_a_socket_that_comes_too_early_is_to_come_back(
+    ahead: tuple[str, Doc[Any]], caplog: pytest.LogCaptureFixture
+) -> None:
     """4503: y-websocket tries again by itself."""
-
-    def ahead() -> tuple[str, Doc[Any]]:
-        old, new, client = process("old"), process("new"), Client()
-        client.visit(old)
-        new.rebuild()
-        client.visit(new)
-        assert deploys.may_overtake(old.log)
-        return old.name, client.doc
-
-    name, doc = await sync_to_async(ahead)()
+    name, doc = ahead
     with pytest.raises(Refused) as refused:
         async with testing.Client(name, user=AnonymousUser(), doc=doc):
             pass
