@@ -174,13 +174,15 @@ def walk(model: type[Model], attrs: Sequence[str]) -> tuple[Hop, ...]:
 
 
 def links_of(step: Hop) -> tuple[Link, ...]:
-    """The columns whose rows make up the relation of ``step``; none for a forward foreign key."""
+    """The columns whose rows make up the relation of ``step``; none for a forward foreign key.
+
+    Signals of a through model that Django has made itself come from the relation (``m2m_changed``), not from its rows.
+    """
     field = step.field
     if step.via is None:
         return ()
     if isinstance(field, ManyToManyField | ManyToManyRel):
-        through = _through(field)
-        return () if through._meta.auto_created else _through_links(step.via, through)
+        return _through_links(step.via, _through(field))
     if _is_generic(field):
         type_field = field.related_model._meta.get_field(field.content_type_field_name)
         return (

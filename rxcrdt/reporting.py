@@ -25,5 +25,4 @@ def changed(objects: Model | QuerySet[Any] | Iterable[Model]) -> None:
         if tracking.is_watched(rows.model):
             tracking.note(rows.db, lambda: tracking.changes_of_rows(rows.model, bulk.rows_of(rows), rows.db))
         return
-    for row in [objects] if isinstance(objects, Model) else objects:
-        tracking.report(row)
+    tracking.report([objects] if isinstance(objects, Model) else objects)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from django.db import router
@@ -35,7 +36,7 @@ def wire() -> None:
 
 
 def _connect(watched: Watched, *, connect: bool) -> None:
-    joining = {model for model in watched.links if model in watched.through}
+    joining = watched.models & watched.through
     for signal, receiver, senders in (
         (post_save, _saved, watched.models),
         (post_delete, _deleted, watched.models),
@@ -60,7 +61,7 @@ def _listen(signal: ModelSignal, receiver: Callable[..., None], sender: type[Mod
 
 def is_watched(model: type[Model]) -> bool:
     """Whether saves of the model's rows may be news for a document."""
-    return model in _watched.models
+    return model in _watched
 
 
 def joins(model: type[Model]) -> bool:
@@ -78,10 +79,15 @@ def changes_of_rows(model: type[Model], rows: Iterable[Row], using: str, *, gone
     return changes_of(_watched, model, rows, using, gone=gone)
 
 
-def report(row: Model) -> None:
-    """Notes ``row`` as saved, without a signal."""
-    using = router.db_for_write(type(row), instance=row)
-    note(using, lambda: _of_row(type(row), row, using, gone=False))
+def report(rows: Iterable[Model]) -> None:
+    """Notes ``rows`` as saved, without a signal."""
+    found: dict[str, Changes] = {}
+    for row in rows:
+        using = router.db_for_write(type(row), instance=row)
+        changes = quietly(using, partial(_of_row, type(row), row, using, gone=False))
+        found.setdefault(using, Changes()).update(changes)
+    for using, changes in found.items():
+        note(using, partial(Changes.together, [changes]))
 
 
 # Receivers. None of them may ever make a save fail that would not have failed anyway.
@@ -134,7 +140,8 @@ def _of_row(sender: type[Model], instance: Model, using: str, *, gone: bool) -> 
         (changes.gone if gone else changes.saved).add(row)
     links = _watched.links.get(sender, ())
     if not gone and not _is_read(instance, links):
-        instance = sender._base_manager.using(using).only(*_watched.columns(sender)).get(pk=instance.pk)
+        found = sender._base_manager.using(using).only(*_watched.columns(sender)).filter(pk=instance.pk)
+        instance = found.first() or instance
     joins = sender in _watched.through
     for link in links:
         changes.links |= _linked(link, instance, None if joins else row)

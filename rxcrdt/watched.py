@@ -33,8 +33,16 @@ class Watched:
 
     @property
     def models(self) -> set[type[Model]]:
-        """All models whose saves and deletes are listened to: proxies, parents and children among them."""
-        return self.rows | self.links.keys()
+        """All models whose saves and deletes are listened to: proxies, parents and children among them.
+
+        Rows of a through model that Django has made itself are told of by ``m2m_changed``; with listeners of its own,
+        it could not be deleted as fast.
+        """
+        return self.rows | {model for model in self.links if not model._meta.auto_created}
+
+    def __contains__(self, model: type[Model]) -> bool:
+        """Whether rows of the model are any news."""
+        return model in self.rows or model in self.links
 
     def columns(self, model: type[Model]) -> tuple[str, ...]:
         """The model's columns that make its rows part of others, each once."""

@@ -193,6 +193,33 @@ def test_a_models_own_managers(library: Library, follower: Follower) -> None:
     assert chapters(follower) == [[], ["0"], []]
 
 
+# What else was written
+
+
+def test_one_query_says_which_rows_of_a_queryset_were_changed(library: Library, follower: Follower) -> None:
+    Book.objects.update(title="renamed")
+    wanted = Book.objects.select_related("author").prefetch_related("genres", "chapters").order_by("-title")
+    with transaction.atomic(), CaptureQueriesContext(connection) as queries:
+        rxcrdt.changed(wanted)
+        rxcrdt.changed(wanted[1:3])
+    (all_of_them, some) = (query["sql"] for query in queries if query["sql"].startswith("SELECT"))
+    for query in (all_of_them, some):
+        assert "title" not in query.partition("ORDER BY")[0]
+        assert "JOIN" not in query
+    assert "LIMIT 2" in some
+    assert len(follower.positions) == 1
+    assert titles(follower) == ["renamed"] * 6
+
+
+def test_a_queryset_that_was_evaluated_is_taken_as_it_is(library: Library, follower: Follower) -> None:
+    first = Book.objects.filter(position=0)
+    assert len(first) == 2
+    Book.objects.filter(position=0).update(position=9)
+    rxcrdt.changed(first)
+    assert titles(follower)[2] == "top 0"
+    assert len(follower.positions) == 1, "rows that are told of together are one entry, without a transaction too"
+
+
 # What must not make a write fail, or go elsewhere
 
 

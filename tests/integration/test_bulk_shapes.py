@@ -9,11 +9,11 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import F, OuterRef, Subquery
 from rest_framework import serializers
 
-from rxcrdt import bulk
+from rxcrdt import bulk, changed
 from rxcrdt.managers import AnchoredQuerySet
 from tests.integration.test_schemas import Show, of, save, show
 from tests.shapes.models import Berth, Country, Ferry, Flag, Harbour, Mark, Owner, Ship, Tide, Tug
-from tests.testapp.models import Book, Person, Review, Shelf
+from tests.testapp.models import Book, Genre, Person, Review, Shelf
 
 __all__ = ["show"]  # the fixture
 
@@ -105,8 +105,28 @@ def test_the_rows_of_a_through_model(show: Show) -> None:
         rows(Review).update(person=noor)
     with shown.changing(), left.changing():
         rows(Review).update(book=second)
-    with shown.changing():
+    with shown.changing(), left.changing():
+        rows(Review).update(book=first, person=mira)
+    with left.changing():
         rows(Review).all()._raw_delete("default")
+
+
+def test_the_rows_of_a_through_model_that_is_djangos_own(show: Show) -> None:
+    """It has no manager of the project's: its rows are told of with ``changed``."""
+    first, second = (Book.objects.create(title=title) for title in ("first", "second"))
+    genre, other = Genre.objects.create(name="genre"), Genre.objects.create(name="other")
+    serializer = of(Book, "title", genres=of(Genre, "name")(many=True))
+    shown, elsewhere = show(serializer, first), show(serializer, second, name="second")
+    through: Any = Book.genres.through
+    with shown.changing(), elsewhere.changing():
+        through.objects.bulk_create([through(book=book, genre=genre) for book in (first, second)])
+        changed(through.objects.all())
+    with shown.changing():
+        rows(through).filter(book=first).update(genre=other)
+    with elsewhere.changing():
+        row = through.objects.get(book=second)
+        through.objects.filter(pk=row.pk)._raw_delete("default")
+        changed(row)
 
 
 def test_generic_relations(show: Show, harbour: Harbour, other: Harbour) -> None:

@@ -155,6 +155,14 @@ def test_nor_was_a_row_that_joins_two(library: Library, follower: Follower, how:
             review.save()
 
 
+def test_a_row_that_joins_two_others(library: Library, follower: Follower) -> None:
+    """Nothing but the row remembers which two they were."""
+    review = Review.objects.get(book__title="top 0")
+    review.book, review.person = Book.objects.get(title="top 1"), Person.objects.create(name="another")
+    with shown_once(library, follower):
+        review.save()
+
+
 # Rows that go
 
 
