@@ -22,6 +22,8 @@ class AnchoredQuerySet(models.QuerySet[ModelT]):
     The asynchronous methods call these, and ``bulk_update`` calls ``update``.
     """
 
+    tells_of_updates = True
+
     def update(self, **values: Any) -> int:
         from rxcrdt import bulk
 

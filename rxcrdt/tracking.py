@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from django.db import router
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.db.models.signals import ModelSignal, m2m_changed, post_delete, post_save, pre_delete, pre_save
 
 from rxcrdt.changes import Changes, Linked
@@ -17,6 +17,7 @@ from rxcrdt.owners import Row, changes_of
 from rxcrdt.paths import Link
 from rxcrdt.registry import registry
 from rxcrdt.transactions import has_ended
+from rxcrdt.unset import rows_to_unset
 from rxcrdt.waiting import collect
 from rxcrdt.watched import Watched, watch
 
@@ -42,6 +43,7 @@ def _connect(watched: Watched, *, connect: bool) -> None:
         (post_delete, _deleted, watched.models),
         (pre_save, _moving, joining),
         (pre_delete, _leaving, joining),
+        (pre_delete, _unsetting, watched.unset),
         (m2m_changed, _related, watched.through),
     ):
         for sender in senders:
@@ -118,6 +120,20 @@ def _leaving(sender: type[Model], instance: Model, using: str, **_: Any) -> None
     """A through row that was not read as a whole cannot say what it joined when it is gone."""
     if not _is_read(instance, _watched.links[sender]):
         _moving(sender, instance, using)
+
+
+def _unsetting(sender: type[Model], instance: Model, using: str, origin: Any = None, **_: Any) -> None:
+    """The delete writes to rows that point at ``instance``, and nothing tells of them."""
+
+    def read() -> Changes:
+        rows = rows_to_unset(_watched.unset[sender], instance, origin, using)
+        return Changes.together(changes_of_rows(model, _values(model, found), using) for model, found in rows)
+
+    note(using, read)
+
+
+def _values(model: type[Model], rows: QuerySet[Any]) -> Iterable[Row]:
+    return rows.order_by().values_list("pk", *link_columns(model)).iterator()
 
 
 def _related(

@@ -14,6 +14,7 @@ from rxcrdt.fallbacks import fallback_owner, falls_back
 from rxcrdt.keys import base_model
 from rxcrdt.layers import Plan, plan
 from rxcrdt.paths import Hop, Link, links_of, through_of
+from rxcrdt.unset import Key, keys_read
 
 __all__ = ["Watched", "watch"]
 
@@ -24,12 +25,13 @@ logger = logging.getLogger("rxcrdt.tracking")
 class Watched:
     """``rows``: models whose rows documents may show. ``links``: by model, the columns that make its rows part of
     others. ``through``: by an M2M relation's through model, the two models it joins. ``fallbacks``: by model, the links
-    whose rows come to another owner when theirs is deleted."""
+    whose rows come to another owner when theirs is deleted; ``unset``: the foreign keys that its delete writes to."""
 
     rows: set[type[Model]] = field(default_factory=set)
     links: dict[type[Model], tuple[Link, ...]] = field(default_factory=dict)
     through: set[type[Model]] = field(default_factory=set)
     fallbacks: dict[type[Model], tuple[Link, ...]] = field(default_factory=dict)
+    unset: dict[type[Model], tuple[Key, ...]] = field(default_factory=dict)
 
     @property
     def models(self) -> set[type[Model]]:
@@ -61,6 +63,7 @@ def watch(anchors: Iterable[type[Anchor]]) -> Watched:
     """What the plans of ``anchors`` need to hear of. An anchor that cannot be planned is left out; checks name it."""
     bases: set[type[Model]] = set()
     links: set[Link] = set()
+    unset: set[Key] = set()
     watched = Watched()
     for anchor in anchors:
         try:
@@ -76,6 +79,7 @@ def watch(anchors: Iterable[type[Anchor]]) -> Watched:
                 watched.through.add(through)
         bases.update(base_model(layer.model) for layer in current.layers.values())
         links.update(_opaque_links(current))
+        unset.update(keys_read(current))
     for model in apps.get_models(include_auto_created=True):
         if base_model(model) in bases:
             watched.rows.add(model)
@@ -85,6 +89,9 @@ def watch(anchors: Iterable[type[Anchor]]) -> Watched:
         left = tuple(link for link in links if issubclass(model, link.target) and falls_back(link))
         if left:
             watched.fallbacks[model] = left
+        keys = tuple(key for key in unset if model._meta.concrete_model is key.related_model._meta.concrete_model)
+        if keys:
+            watched.unset[model] = keys
     return watched
 
 
