@@ -46,7 +46,6 @@ class AnchoredQuerySet(models.QuerySet[ModelT]):
         created = super().bulk_create(
             objs, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
         )
-        self._for_write = True
         bulk.created(self, created, updated=tuple(update_fields or ()) if update_conflicts else None)
         return created
 
