@@ -23,10 +23,11 @@ def read_whole(anchor: type[Anchor], document: str, value: str, using: str) -> t
     current = plan(anchor)
     forest = Forest()
     with search_put_off(), reading(using):
-        row = Reader(current, using, in_snapshot=True).whole(anchor.lookup_field, value)
+        reader = Reader(current, using, in_snapshot=True)
+        row = reader.whole(anchor.lookup_field, value)
         if row is None or anchor.document_name(row) != document:
             return None, forest
-        Projector(current).deep(forest, current.root, [row], lambda _: False)
+        Projector(current, reader.below).deep(forest, current.root, [row], lambda _: False)
         let_go(row)
     return (current.root, node_key(row.pk)), forest
 

@@ -6,7 +6,7 @@ a serializer that asks for more (a method field, say) asks through the instance,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,10 +52,14 @@ def node_row_key(plan: Plan, node: Node) -> str:
 
 
 class Projector:
-    """Projects instances of one plan. Not shared between threads, as a plan is not."""
+    """Projects instances of one plan. Not shared between threads, as a plan is not.
 
-    def __init__(self, plan: Plan):
+    ``below`` reads what rows show that came out of a property: nothing has been read for those.
+    """
+
+    def __init__(self, plan: Plan, below: Callable[[PlannedLayer, Sequence[Model]], None]):
         self.plan = plan
+        self._below = below
 
     def deep(self, forest: Forest, layer_name: str, rows: Iterable[Model], known: Callable[[Node], bool]) -> None:
         """Puts ``rows`` and everything below them into ``forest``, but what is there or ``known`` already."""
@@ -68,8 +72,10 @@ class Projector:
             layer = self.plan.layers[name]
             registers = self.own(forest, layer, row)
             for relation in layer.relations.values():
-                for child in self.relate(forest, registers, layer, relation, row):
-                    waiting.append((relation.child, child))
+                children = self.relate(forest, registers, layer, relation, row)
+                if relation.opaque:
+                    self._below(self.plan.layers[relation.child], children)
+                waiting.extend((relation.child, child) for child in children)
 
     def own(self, forest: Forest, layer: PlannedLayer, row: Model) -> dict[str, Json]:
         """The registers of the layer's plain fields, and those of to-one relations that a column of ``row`` decides."""

@@ -35,7 +35,7 @@ class Refresh:
         self.tables = tables
         self.root = root
         self.reader = reader
-        self.projector = Projector(plan)
+        self.projector = Projector(plan, reader.below)
         self.forest = Forest()
         self.fresh: set[Node] = set()
         self.missing: set[Node] = set()

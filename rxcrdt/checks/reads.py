@@ -71,7 +71,8 @@ def _reads(anchor: type[Anchor], using: str) -> list[Read]:
 
 
 def _evaluate(current: Plan, using: str) -> None:
-    reader, projector = Reader(current, using, in_snapshot=True), Projector(current)
+    reader = Reader(current, using, in_snapshot=True)
+    projector = Projector(current, reader.below)
     for layer in current.layers.values():
         assert layer.queryset is not None
         rows = list(layer.queryset.using(using)[:ROWS])

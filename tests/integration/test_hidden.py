@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.db.models import Prefetch
+from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from rest_framework import serializers
 
@@ -16,7 +17,7 @@ import rxcrdt
 from rxcrdt import conf, documents
 from rxcrdt.keys import row_key
 from tests.integration.test_schemas import Show, Shown, of, save, show
-from tests.shapes.models import Address, Berth, Country, Harbour, Owner, Ship
+from tests.shapes.models import Address, Berth, Country, Harbour, Owner, Pilot, Ship
 from tests.testapp.models import Book, Chapter, Genre, Library, Shelf
 
 __all__ = ["show"]  # the fixture
@@ -179,6 +180,47 @@ def test_what_plain_fields_read_through_a_queryset_that_hides(
         save(hidden, name="-c")
     with becoming_visible(shown, elsewhere):
         save(hidden, name="a")
+    added = Genre.objects.create(name="-d")
+    book.genres.add(added)
+    with becoming_visible(shown, elsewhere):
+        save(added, name="d")
+
+
+@pytest.fixture
+def pilot() -> Pilot:
+    """Who is retired, and whom the model's own manager therefore hides."""
+    harbour = Harbour.objects.create(slug="harbour")
+    pilot = Pilot.objects.create(name="pilot", retired=True)
+    pilot.harbours.add(harbour)
+    return pilot
+
+
+def test_rows_that_a_manager_hides(show: Show, pilot: Pilot, elsewhere: bool) -> None:
+    shown = show(of(Harbour, "slug", pilots=of(Pilot, "name")(many=True)), Harbour.objects.get())
+    for retired in (False, True, False):
+        with becoming_visible(shown, elsewhere):
+            save(pilot, retired=retired)
+    added = Pilot.objects.create(name="added", retired=True)
+    added.harbours.set(Harbour.objects.all())
+    with becoming_visible(shown, elsewhere):
+        save(added, retired=False)
+
+
+def test_plain_fields_of_rows_out_of_a_property(
+    show: Show, pilot: Pilot, elsewhere: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No Prefetch leads there, but the manager hides all the same."""
+    monkeypatch.setattr(Owner, "places", property(lambda owner: owner.harbours.all()), raising=False)
+    owner = Owner.objects.create(name="owner")
+    save(Harbour.objects.get(), owner=owner)
+    names: Any = serializers.SlugRelatedField(source="pilots", many=True, read_only=True, slug_field="name")
+    shown = show(of(Owner, "name", places=of(Harbour, "slug", names=names)(many=True)), owner)
+    with becoming_visible(shown, elsewhere):
+        save(pilot, retired=False)
+    added = Pilot.objects.create(name="added", retired=True)
+    added.harbours.set(Harbour.objects.all())
+    with becoming_visible(shown, elsewhere):
+        save(added, retired=False)
 
 
 def test_what_plain_fields_read_of_a_single_row_that_is_hidden(show: Show, elsewhere: bool) -> None:
@@ -312,3 +354,46 @@ def test_a_row_that_left_is_searched_for_once(show: Show) -> None:
         save(berth, harbour=harbours[0])
     with shown.changing():
         save(berth, number=3)
+
+
+def test_where_the_lease_may_be_over_the_index_is_left_as_it_is(show: Show) -> None:
+    """Whoever has it now may have announced the row a moment ago."""
+    harbours = [Harbour.objects.create(slug=slug) for slug in "ab"]
+    shown = show(of(Harbour, "slug", berths=of(Berth, "number")(many=True)), harbours[0])
+    berth = Berth.objects.create(harbour=harbours[0], number=1)
+    with shown.changing():
+        save(berth, harbour=harbours[1])
+    with override_settings(RXCRDT={"STORE": "memory://", "LEASE_SECONDS": 1e-9}):
+        save(berth, number=2)
+    assert row_key(Berth, berth.pk) in index_of(shown)
+    save(berth, number=3)
+    assert row_key(Berth, berth.pk) not in index_of(shown)
+
+
+@pytest.fixture
+def shelf(show: Show, book: Book) -> Shown:
+    """A shelf of two books, of which the first has a hidden genre; and it is known here what both hide."""
+    second = Book.objects.create(title="second", shelf=book.shelf)
+    books = Prefetch("books", queryset=Book.objects.prefetch_related(GENRES))
+    serializer = of(Shelf, "label", books=of(Book, "title", genres=of(Genre, "name")(many=True))(many=True))
+    shown = show(serializer, book.shelf, queryset=Shelf.objects.prefetch_related(books))
+    for one in (book, second):
+        one.genres.add(Genre.objects.create(name=f"-{one.title}"))
+    return shown
+
+
+def test_a_hidden_row_costs_the_list_that_hides_it_and_no_more(shelf: Shown, hidden: Genre) -> None:
+    with CaptureQueriesContext(connection) as saving:
+        save(hidden, name="-still hidden")
+    reads = [query["sql"] for query in saving.captured_queries if query["sql"].startswith("SELECT")]
+    assert len(reads) == 2, "the list, and the keys of all that it leads to"
+
+
+def test_what_another_process_wrote_into_a_list_is_not_known_any_more(shelf: Shown, hidden: Genre) -> None:
+    """The row is hidden in one list that is known here, and in one that has changed elsewhere."""
+    visible = Genre.objects.create(name="visible")
+    with _another_process():
+        Book.objects.get(title="second").genres.add(hidden, visible)
+    with shelf.changing():
+        save(hidden, name="c")
+    assert [len(book["genres"]) for book in shelf.state["books"]] == [2, 2]

@@ -170,3 +170,20 @@ def test_what_nobody_looks_at_takes_no_query(show: Show, give: Give) -> None:
     with CaptureQueriesContext(connection) as saving:
         Ship.objects.create(name="ship", berth=elsewhere)
     assert len(saving.captured_queries) == 1
+
+
+def test_what_rows_out_of_a_property_show_is_read_for_all_of_them_at_once(show: Show) -> None:
+    harbour = Harbour.objects.create(slug="harbour")
+    berths = of(Berth, "number", ships=of(Ship, "name")(many=True))(many=True)
+    shown = show(of(Harbour, "slug", long_berths=berths), harbour)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as reading:
+            shown.follower.document.reconcile()
+        return len(reading.captured_queries)
+
+    counts = []
+    for number in range(3):
+        Ship.objects.create(name="ship", berth=Berth.objects.create(harbour=harbour, number=number, length=100))
+        counts.append(queries())
+    assert counts == counts[:1] * 3

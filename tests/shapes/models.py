@@ -89,6 +89,11 @@ class InUse(models.Manager["Berth"]):
         return super().get_queryset().filter(retired=False)
 
 
+class AtWork(models.Manager["Pilot"]):
+    def get_queryset(self) -> models.QuerySet[Pilot]:
+        return super().get_queryset().filter(retired=False)
+
+
 class Berth(models.Model):
     """The default manager shows those in use only."""
 
@@ -104,6 +109,22 @@ class Berth(models.Model):
 
     def __str__(self) -> str:
         return str(self.number)
+
+
+class Pilot(models.Model):
+    """The default manager shows those at work only; no column of theirs says whose they are."""
+
+    name = models.CharField(max_length=50)
+    retired = models.BooleanField(default=False)
+    harbours = models.ManyToManyField(Harbour, related_name="pilots")
+
+    objects: ClassVar[models.Manager[Pilot]] = AtWork()
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Ship(models.Model):
