@@ -99,7 +99,7 @@ def watch(plan: Plan, found: Callable[[Read], None]) -> None:
     """Has the plan's fields tell ``found`` what they read undeclared, whenever they are evaluated."""
     shown = {base_model(layer.model) for layer in plan.layers.values()}
     for layer in plan.layers.values():
-        for bound in layer.flat:
+        for bound in filter(partial(_may_read, layer.model), layer.flat):
             _watch_field(bound, _Reader(layer, bound.field_name, _declared(layer, bound), found))
         for relation in layer.relations.values():
             if relation.opaque:
@@ -109,6 +109,14 @@ def watch(plan: Plan, found: Callable[[Read], None]) -> None:
             everything = [_declared(layer, bound) for bound in layer.serializer._readable_fields]  # type: ignore[attr-defined]
             reader = _Reader(layer, "to_representation", set[type[Model]]().union(*everything), found)
             layer.seeing = reader.seeing
+
+
+def _may_read(model: type[Model], bound: Any) -> bool:
+    """Not so a field of DRF's own that shows a column of the row."""
+    if len(bound.source_attrs) != 1 or not type(bound).__module__.startswith("rest_framework."):
+        return True
+    columns = {field.name for field in model._meta.concrete_fields if not field.is_relation}
+    return bound.source_attrs[0] not in columns
 
 
 def _declared(layer: PlannedLayer, bound: Any) -> set[type[Model]]:

@@ -100,3 +100,13 @@ def test_json_nested_too_deep(show: Show, caplog: pytest.LogCaptureFixture) -> N
     save(library, extra=nested(3))
     assert shown.state == {"name": "200", "extra": nested(3)}
     assert documents.get(shown.name).idle
+
+
+def test_a_prefetch_that_cannot_be_read_does_not_mean_that_the_row_is_gone(show: Show, harbour: Harbour) -> None:
+    """Django raises a ValueError for it, as for a key that is none."""
+    serializer = of(Harbour, "slug")
+    shown = show(serializer, harbour)
+    shown.anchor.queryset = Harbour.objects.prefetch_related("slug")
+    with pytest.raises(ValueError, match="does not resolve to an item that supports prefetching"):
+        shown.follower.document.reconcile()
+    assert shown.follower.state == {"slug": "harbour"}

@@ -141,7 +141,7 @@ def test_lists_out_of_a_property(show: Show, harbour: Harbour) -> None:
         show(of(Harbour, long_berths=of(Berth, "number", ships=of(Ship, "name")(many=True))(many=True)), harbour)
 
     def given(row: Harbour) -> Any:
-        return Berth.objects.filter(length=Owner.objects.count())
+        return Berth.objects.filter(harbour__owner__name="owner")
 
     with pytest.MonkeyPatch.context() as patch, named("given of shapes.Harbour → shapes.Owner"):
         patch.setattr(Harbour, "given", property(given), raising=False)
@@ -212,6 +212,19 @@ def test_own_store_and_debug_are_when_it_is_looked(show: Show, harbour: Harbour)
     assert not undeclared.wanted()
     with override_settings(DEBUG=True):
         assert undeclared.wanted()
+
+
+def test_columns_are_not_watched_for_they_read_nothing(show: Show, harbour: Harbour) -> None:
+    class Shouting(serializers.CharField):
+        def to_representation(self, value: str) -> str:
+            return value + str(Owner.objects.count())
+
+    serializer = of(Harbour, "id", "slug", "closed", "country", shout=Shouting(source="slug"))
+    with named("shout of shapes.Harbour → shapes.Owner"):
+        shown = show(serializer, harbour)
+        fields = shown.follower.document.plan.layers["Harbour"].flat
+        watched = {bound.field_name for bound in fields if "to_representation" in vars(bound)}
+    assert watched == {"country", "shout"}
 
 
 def test_nothing_is_watched_in_production(show: Show, harbour: Harbour) -> None:
