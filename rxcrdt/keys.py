@@ -33,7 +33,17 @@ def _label(model: type[Model]) -> str:
 
 def row_key(model: type[Model], pk: Any) -> str:
     """``"boards.task:5"``: the same for a row and for its proxies, parents and children."""
-    return f"{_label(model)}:{_text(pk)}"
+    return f"{_label(model)}:{_text(_as_read(model, pk))}"
+
+
+def _as_read(model: type[Model], pk: Any) -> Any:
+    """As the database gives it: who saves a row may write a number or a UUID as text, and in several ways."""
+    if isinstance(pk, str):
+        return base_model(model)._meta.pk.to_python(pk)
+    if isinstance(pk, tuple):
+        fields = base_model(model)._meta.pk_fields
+        return tuple(field.to_python(part) for field, part in zip(fields, pk, strict=True))
+    return pk
 
 
 def row_key_of(model: type[Model], key: str) -> str:

@@ -85,7 +85,9 @@ class Link:
         if self.to_field is None or not values:
             return {value: row_key(self.target, value) for value in values}
         rows = self.target._base_manager.using(using).filter(**{f"{self.to_field}__in": values})
-        return {value: row_key(self.target, pk) for value, pk in rows.values_list(self.to_field, "pk")}
+        found = {value: row_key(self.target, pk) for value, pk in rows.values_list(self.to_field, "pk")}
+        field: Any = self.target._meta.get_field(self.to_field)
+        return {value: found[read] for value in values if (read := field.to_python(value)) in found}
 
     def content_type(self, using: str | None) -> Any:
         """What the type column holds where the row points at ``target``."""

@@ -267,6 +267,17 @@ def test_an_update_inside_of_a_transaction_that_has_ended_is_djangos_error(libra
         transaction.set_rollback(False)
 
 
+def test_a_table_that_django_does_not_manage_may_be_a_view(
+    library: Library, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of which one may not ask what was written."""
+    monkeypatch.setattr(Book._meta, "managed", False)
+    with CaptureQueriesContext(connection) as queries:
+        books().update(title="renamed")
+    assert not any("RETURNING" in query["sql"] for query in queries)
+    assert titles(follower) == ["renamed"] * 6
+
+
 def test_an_annotation_and_a_join_in_the_filter(library: Library, follower: Follower) -> None:
     many = books().annotate(size=models.Count("shelf__books")).filter(size=3, shelf__label="top").distinct()
     assert many.order_by("title").update(title="joined") == 3

@@ -12,6 +12,7 @@ from rest_framework import serializers
 from rxcrdt import bulk, changed
 from rxcrdt.managers import AnchoredQuerySet
 from tests.integration.test_schemas import Show, of, save, show
+from tests.shapes.fleets import Zone
 from tests.shapes.models import Berth, Country, Ferry, Flag, Harbour, Mark, Owner, Ship, Tide, Tug
 from tests.testapp.models import Book, Genre, Person, Review, Shelf
 
@@ -109,6 +110,32 @@ def test_the_rows_of_a_through_model(show: Show) -> None:
         rows(Review).update(book=first, person=mira)
     with left.changing():
         rows(Review).all()._raw_delete("default")
+
+
+def test_a_row_that_joins_two_is_not_one_of_them(show: Show) -> None:
+    """Even if it has the primary key of one that is in the list already."""
+    book = Book.objects.create(title="book")
+    mira, noor = Person.objects.create(name="mira"), Person.objects.create(name="noor")
+    Review.objects.create(pk=mira.pk + 1000, book=book, person=mira)
+    shown = show(of(Book, "title", reviewers=of(Person, "id", "name")(many=True)), book)
+    with shown.changing():
+        rows(Review).bulk_create([Review(pk=mira.pk, book=book, person=noor)])
+
+
+def test_keys_that_the_database_has_in_another_form(show: Show) -> None:
+    """UUIDs are text in SQLite."""
+    north, south = (Zone.objects.create(name=name) for name in ("north", "south"))
+    part = Zone.objects.create(name="part", parent=north)
+    serializer = of(Zone, "id", "name", parts=of(Zone, "id", "name", layer="Part")(many=True))
+    shown, left = show(serializer, south), show(serializer, north, name="left")
+    with left.changing():
+        rows(Zone).filter(pk=part.pk).update(name="renamed")
+    with shown.changing(), left.changing():
+        rows(Zone).filter(pk=part.pk).update(parent=south)
+    with shown.changing():
+        rows(Zone).bulk_create([Zone(name="another", parent_id=str(south.pk).upper())])
+    with shown.changing():
+        rows(Zone).filter(parent=south)._raw_delete("default")
 
 
 def test_the_rows_of_a_through_model_that_is_djangos_own(show: Show) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from django.test.utils import CaptureQueriesContext
 from rxcrdt.snapshots import compare, snapshot
 from tests.integration.test_schemas import Show, of, show
 from tests.oracle.following import Follower
+from tests.shapes.fleets import Zone
 from tests.shapes.models import Berth, Ferry, Harbour, Mark, Ship
 from tests.testapp.models import Book, Chapter, Firm, Genre, Library, Person, Review, Shelf
 
@@ -153,6 +155,16 @@ def test_nor_was_a_row_that_joins_two(library: Library, follower: Follower, how:
         else:
             review.book = Book.objects.get(title="top 1")
             review.save()
+
+
+def test_keys_that_were_given_as_text(show: Show) -> None:
+    zone = Zone.objects.create(name="zone")
+    shown = show(of(Zone, "name", parts=of(Zone, "name", layer="Part")(many=True)), zone)
+    with shown.changing():
+        part = Zone.objects.create(pk=f"{uuid.uuid4()}".upper(), name="part", parent_id=zone.pk.hex)
+    with shown.changing():
+        part.name = "renamed"
+        part.save()
 
 
 def test_a_row_that_joins_two_others(library: Library, follower: Follower) -> None:

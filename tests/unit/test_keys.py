@@ -9,6 +9,7 @@ import pytest
 from django.db.models import Model
 
 from rxcrdt.keys import base_model, node_key, pk_of, row_key, row_key_of
+from tests.shapes.fleets import Zone
 from tests.shapes.models import Berth, Ferry, Flag, Harbour, Ship, Tide, Tug
 from tests.testapp.models import Library
 
@@ -28,6 +29,21 @@ def test_a_primary_key_comes_back_out_of_its_node_key(model: type[Model], pk: An
 @pytest.mark.parametrize(("model", "pk"), KEYS)
 def test_a_row_is_indexed_alike_by_its_primary_key_and_by_its_node_key(model: type[Model], pk: Any) -> None:
     assert row_key(model, pk) == row_key_of(model, node_key(pk))
+
+
+@pytest.mark.parametrize(
+    ("model", "pk", "given"),
+    [
+        (Library, 5, "05"),
+        (Zone, uuid.UUID(int=11), f"{uuid.UUID(int=11)}".upper()),
+        (Zone, uuid.UUID(int=11), uuid.UUID(int=11).hex),
+        (Tide, (5, 3), ("5", "03")),
+        (Flag, "05", "05"),
+    ],
+)
+def test_a_key_may_be_given_in_another_form(model: type[Model], pk: Any, given: Any) -> None:
+    """Django saves it as well, and leaves it in the instance."""
+    assert row_key(model, given) == row_key(model, pk)
 
 
 def test_keys_that_clients_choose_are_never_ours() -> None:
