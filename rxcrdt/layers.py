@@ -22,16 +22,12 @@ from rxcrdt.exceptions import ConfigurationError
 from rxcrdt.keys import base_model
 from rxcrdt.paths import Hop, walk
 from rxcrdt.prefetches import Prefetches, is_ordered, is_sliced, once, prefixed, rows_of, whole
+from rxcrdt.sharing import signature
 from rxcrdt.ways import ways
 
 __all__ = ["Plan", "PlannedLayer", "Relation", "is_node_serializer", "plan", "watched_plan"]
 
 LAYOUT = 1
-# Constructor arguments that do not show in what a nested serializer gives.
-SILENT = frozenset(
-    "context many read_only write_only required default initial source label help_text style error_messages "
-    "validators allow_null allow_empty min_length max_length".split()
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -230,7 +226,8 @@ class _Planner:
         places = list(self._places(root))
         kinds: dict[type, set[str]] = {}
         for place in places:
-            kinds.setdefault(type(place.serializer), set()).add(_signature(place.serializer))
+            kind, path = type(place.serializer), place.prefetch_path
+            kinds.setdefault(kind, set()).add(signature(place.serializer, self.prefetches, path))
         names: dict[tuple[str, ...], str] = {}
         owners: dict[str, type] = {}
         for place in places:
@@ -258,7 +255,14 @@ class _Planner:
         for child in place.serializer._readable_fields:
             if is_node_serializer(child):
                 serializer = getattr(child, "child", child)
-                yield from self._places(_Place(serializer, (*place.names, child.field_name), None))
+                inner = self._inner(place, child.source_attrs)
+                yield from self._places(_Place(serializer, (*place.names, child.field_name), inner))
+
+    def _inner(self, place: _Place, attrs: list[str]) -> tuple[str, ...] | None:
+        """The prefetch path of what ``attrs`` lead to; None behind a property."""
+        path = place.prefetch_path
+        steps, _ = self.prefetches.resolve(place.serializer.Meta.model, path, attrs)
+        return None if path is None or len(steps) < len(attrs) else (*path, *attrs)
 
     # Layers
 
@@ -298,7 +302,7 @@ class _Planner:
         path = place.prefetch_path
         steps, given = self.prefetches.resolve(layer.model, path, attrs)
         opaque = bool(attrs) and len(steps) < len(attrs)
-        inner = None if opaque or path is None else (*path, *attrs)
+        inner = self._inner(place, attrs)
         relation = Relation(
             name=child.field_name,
             field=child,
@@ -377,9 +381,3 @@ class _Planner:
 
         visit(root, ())
         return tuple(dict.fromkeys(lookups))
-
-
-def _signature(serializer: Any) -> str:
-    """Two nested serializers of one class share a layer when this is the same."""
-    loud = {str(name): repr(value) for name, value in serializer._kwargs.items() if name not in SILENT}
-    return json.dumps([repr(serializer._args[1:]), loud, [str(name) for name in serializer.fields]], sort_keys=True)

@@ -38,6 +38,14 @@ class Hop:
             return self.field.attname
         return None
 
+    def is_undone_by(self, step: Hop) -> bool:
+        """Whether ``step`` leads back to the very row that this one came from."""
+        if self.field.many_to_many or step.field.many_to_many or getattr(self.field, "remote_field", None) is None:
+            return False
+        if self.via is None and not self.field.one_to_one:
+            return False  # of many rows that point at one, the step back gives all
+        return bool(step.field == self.field.remote_field)
+
     @property
     def whole_attr(self) -> str:
         """Where on the owner its rows are put when they are read once more, with those that its queryset hides."""

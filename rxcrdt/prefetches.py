@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeAlias
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import Model, Prefetch, QuerySet
 
 from rxcrdt.paths import Hop, hop, walk
@@ -16,22 +17,56 @@ Lookup: TypeAlias = "str | Prefetch[Any]"
 
 
 class Prefetches:
-    """What a queryset prefetches, each lookup by the attributes that lead to it (``to_attr`` names too)."""
+    """What a queryset prefetches, each lookup by the attributes that lead to it (``to_attr`` names too).
+
+    A step that leads back (``tasks__column`` from a column) gives the very row that it came from, as Django remembers
+    that: with what was prefetched for that one, and not by a Prefetch of its own.
+    """
 
     def __init__(self, queryset: QuerySet[Any]):
+        self._model: type[Model] = queryset.model
         self._given: dict[Path, Prefetch[Any] | None] = {}
         self._collect(queryset, ())
 
     def _collect(self, queryset: QuerySet[Any], prefix: Path) -> None:
         for lookup in queryset._prefetch_related_lookups:  # type: ignore[attr-defined]
-            if not isinstance(lookup, Prefetch):
-                self._given.setdefault((*prefix, *lookup.split("__")), None)
+            to = lookup.prefetch_to if isinstance(lookup, Prefetch) else lookup
+            path, leads_back = self._direct((*prefix, *to.split("__")))
+            if leads_back:
                 continue
-            path = (*prefix, *lookup.prefetch_to.split("__"))
+            if not isinstance(lookup, Prefetch):
+                self._given.setdefault(path, None)
+                continue
             custom = lookup.queryset is not None or lookup.to_attr is not None
             self._given[path] = lookup if custom else None
             if lookup.queryset is not None:
                 self._collect(lookup.queryset, path)
+
+    def _direct(self, path: Path) -> tuple[Path, bool]:
+        """``path`` without detours, and whether its last step leads back."""
+        steps: list[tuple[str, Hop]] = []
+        leads_back = False
+        for number, name in enumerate(path):
+            step = hop(steps[-1][1].model if steps else self._model, self._attr((*(n for n, _ in steps), name)))
+            if step is None:
+                return (*(n for n, _ in steps), *path[number:]), False
+            leads_back = bool(steps) and steps[-1][1].is_undone_by(step)
+            if leads_back:
+                steps.pop()
+            else:
+                steps.append((name, step))
+        return tuple(name for name, _ in steps), leads_back
+
+    def _attr(self, path: Path) -> str:
+        """The relation behind the last name of ``path``, which may be a ``to_attr``."""
+        given = self._given.get(path)
+        return path[-1] if given is None else given.prefetch_through.split("__")[-1]
+
+    def _at(self, path: Path | None) -> Prefetch[Any] | None:
+        if path is None:
+            return None
+        direct, leads_back = self._direct(path)
+        return None if leads_back else self._given.get(direct)
 
     def resolve(
         self, model: type[Model], path: Path | None, attrs: Sequence[str]
@@ -40,7 +75,7 @@ class Prefetches:
 
         The Prefetch is relative to ``model``. Fewer steps than ``attrs``: no relation, and no ``to_attr`` either.
         """
-        given = None if path is None else self._given.get((*path, *attrs))
+        given = None if path is None else self._at((*path, *attrs))
         if given is not None and len(attrs) == 1:
             *_, name = given.prefetch_through.split("__")
             step = hop(model, name)
@@ -52,6 +87,17 @@ class Prefetches:
         """Whether the queryset itself reads the rows at ``path``, in a way of its own."""
         return self._given.get(path) is not None
 
+    def told(self, path: Path) -> str:
+        """What a Prefetch makes of ``path``; empty without one."""
+        given = self._at(path)
+        if given is None:
+            return ""
+        try:
+            rows = str(given.queryset.query) if given.queryset is not None else ""
+        except EmptyResultSet:
+            rows = "none"
+        return f"{given.to_attr}: {rows}"
+
     def hides(self, step: Hop, path: Path | None) -> bool:
         """Whether ``step``, read at ``path``, may leave rows out that nothing but the owner says to be there.
 
@@ -59,7 +105,7 @@ class Prefetches:
         """
         if step.via is not None and not step.field.many_to_many:
             return False
-        given = None if path is None else self._given.get(path)
+        given = self._at(path)
         rows = None if given is None else given.queryset
         if rows is None:
             rows = (step.model._default_manager if step.many else step.model._base_manager).all()
@@ -67,17 +113,18 @@ class Prefetches:
 
     def along(self, path: Path, attrs: Path) -> list[Lookup]:
         """What to prefetch for rows at ``path`` so that ``attrs`` can be followed from them, relative to them."""
-        given = [attrs[:length] for length in range(1, len(attrs)) if self._given.get((*path, *attrs[:length]))]
+        given = [attrs[:length] for length in range(1, len(attrs)) if self._at((*path, *attrs[:length]))]
         return [self._relative(path, step) for step in (*given, attrs)]
 
     def below(self, path: Path, without: Collection[Path]) -> list[Lookup]:
         """What the queryset prefetches for the rows at ``path`` beyond the relations ``without``, relative to them."""
+        path, _ = self._direct(path)
         inside = [full[len(path) :] for full in self._given if full[: len(path)] == path and full != path]
         apart = [rest for rest in inside if not any(known and rest[: len(known)] == known for known in without)]
         return [self._relative(path, rest) for rest in apart]
 
     def _relative(self, path: Path, attrs: Path) -> Lookup:
-        given = self._given.get((*path, *attrs))
+        given = self._at((*path, *attrs))
         return "__".join(attrs) if given is None else _moved(given, attrs[:-1])
 
 

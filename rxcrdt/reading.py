@@ -99,7 +99,7 @@ class Reader:
         """What ``below`` prefetches for rows of ``layer``."""
         lookups: list[str | Prefetch[Any]] = list(layer.lookups)
         for relation in layer.relations.values():
-            if relation.lookup is None:
+            if relation.opaque:
                 continue
             lookups.extend(relation.lookups)
             prefix = "__".join(relation.field.source_attrs)

@@ -361,6 +361,49 @@ def test_a_plain_field_may_read_what_a_prefetch_gives_a_nested_one(show: Show, h
         save(owner, name="shut")
 
 
+def test_a_step_back_gives_the_row_it_came_from(show: Show, harbour: Harbour) -> None:
+    """With what was prefetched for that one: Django remembers whose rows it has read."""
+    berths = [Berth.objects.create(harbour=harbour, number=n, length=n * 10) for n in range(3)]
+    back = of(Harbour, "slug", layer="Back", numbers=serializers.SlugRelatedField(
+        source="berths", many=True, read_only=True, slug_field="number"
+    ))  # fmt: skip
+    nested = of(Berth, "number", "length", harbour=back(read_only=True))(many=True, read_only=True)
+    long = Prefetch("berths", queryset=Berth.objects.filter(length__gte=10).order_by("-length", "id"))
+    unseen = Prefetch("berths__harbour", queryset=Harbour.objects.filter(slug="another"))
+    rows = Harbour.objects.prefetch_related(long, unseen)
+    shown = show(of(Harbour, "id", berths=nested), harbour, queryset=rows)
+    assert shown.state["berths"][0]["harbour"] == {"slug": "harbour", "numbers": [2, 1]}
+    with shown.changing():
+        save(harbour, slug="renamed")
+    with shown.changing():
+        save(berths[0], length=50)
+    with shown.changing():
+        save(berths[2], length=0)
+
+
+def test_one_class_of_which_a_prefetch_gives_other_rows_is_another_layer(show: Show, harbour: Harbour) -> None:
+    """``berths`` of the twins are all there are, and those of the harbour itself are not."""
+    Berth.objects.create(harbour=harbour, number=1, length=5)
+    other = Harbour.objects.create(slug="other")
+    berth = Berth.objects.create(harbour=other, number=2, length=50)
+    harbour.twins.add(other)
+    owner = Owner.objects.create(name="owner")
+    for row in (harbour, other):
+        save(row, owner=owner)
+    inner = of(Harbour, "slug", berths=of(Berth, "number")(many=True, read_only=True), layer="Inner")
+    twins = of(Harbour, "slug", twins=inner(many=True, read_only=True), layer="Twins")
+    serializer = of(Owner, "name", some=inner(many=True, read_only=True, source="harbours"),
+                    all=twins(many=True, read_only=True, source="harbours"))  # fmt: skip
+    long = Prefetch("harbours__twins__berths", queryset=Berth.objects.filter(length__gte=10))
+    shown = show(serializer, owner, queryset=Owner.objects.prefetch_related(long))
+    with shown.changing():
+        save(berth, length=1)
+    with shown.changing():
+        save(berth, number=3)
+    with shown.changing():
+        save(berth, length=100)
+
+
 def test_a_prefetch_that_cannot_be_read_is_an_error_and_no_missing_row(show: Show, harbour: Harbour) -> None:
     """Django cuts a list only where it has a ``to_attr``, and says so by a TypeError, as a bad key does."""
     cut = Harbour.objects.prefetch_related(Prefetch("berths", queryset=Berth.objects.all()[:2]))
