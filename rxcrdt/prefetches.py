@@ -47,10 +47,11 @@ class Prefetches:
         steps: list[tuple[str, Hop]] = []
         leads_back = False
         for number, name in enumerate(path):
-            step = hop(steps[-1][1].model if steps else self._model, self._attr((*(n for n, _ in steps), name)))
+            attr = self._attr((*(n for n, _ in steps), name))
+            step = hop(steps[-1][1].model if steps else self._model, attr)
             if step is None:
                 return (*(n for n, _ in steps), *path[number:]), False
-            leads_back = bool(steps) and steps[-1][1].is_undone_by(step)
+            leads_back = bool(steps) and attr == name and steps[-1][1].is_undone_by(step)  # a ``to_attr`` is read anew
             if leads_back:
                 steps.pop()
             else:

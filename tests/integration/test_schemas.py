@@ -381,6 +381,18 @@ def test_a_step_back_gives_the_row_it_came_from(show: Show, harbour: Harbour) ->
         save(berths[2], length=0)
 
 
+def test_a_step_back_under_a_name_of_its_own_is_read_anew(show: Show, harbour: Harbour) -> None:
+    Berth.objects.create(harbour=harbour, number=1)
+    origin = of(Harbour, "slug", layer="Back")(read_only=True, source="origin")
+    nested = of(Berth, "number", harbour=origin)(many=True, read_only=True)
+    named = Prefetch("berths__harbour", queryset=Harbour.objects.filter(slug="named"), to_attr="origin")
+    shown = show(of(Harbour, "id", berths=nested), harbour, queryset=Harbour.objects.prefetch_related(named))
+    assert shown.state["berths"][0]["harbour"] is None
+    for slug in ("named", "harbour"):
+        with shown.changing():
+            save(harbour, slug=slug)
+
+
 def test_one_class_of_which_a_prefetch_gives_other_rows_is_another_layer(show: Show, harbour: Harbour) -> None:
     """``berths`` of the twins are all there are, and those of the harbour itself are not."""
     Berth.objects.create(harbour=harbour, number=1, length=5)
