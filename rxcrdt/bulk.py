@@ -139,9 +139,7 @@ def _now(model: type[Model], keys: Iterable[Any], using: str) -> Iterator[Row]:
 
 def rows_of(queryset: QuerySet[Any]) -> Iterator[Row]:
     """The primary keys and link columns of its rows: one query, whose answer is never in memory as a whole."""
-    rows = queryset.prefetch_related(None)
-    if not rows.query.is_sliced:
-        rows = rows.order_by()
+    rows = queryset if queryset.query.is_sliced else queryset.order_by()
     return rows.values_list("pk", *tracking.link_columns(queryset.model)).iterator(chunk_size=FETCHED)
 
 
