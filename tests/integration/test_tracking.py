@@ -88,6 +88,23 @@ def test_nor_where_something_else_of_the_transaction_stays(store: Asked) -> None
     assert store.asked == [{_key(kept), _key(another)}]
 
 
+def test_nor_where_a_savepoint_inside_of_it_was_released_before(store: Asked) -> None:
+    kept, undone, undone_too, another = (Person.objects.create(name=name) for name in "abcd")
+    store.asked.clear()
+    with transaction.atomic():
+        kept.save()
+        with transaction.atomic():
+            with transaction.atomic():
+                undone.save()
+            with transaction.atomic():
+                undone_too.save()
+            undone.save()
+            transaction.set_rollback(True)
+        with transaction.atomic():
+            another.save()
+    assert store.asked == [{_key(kept), _key(another)}]
+
+
 # What must not make a save fail
 
 
