@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import Any
 
 from django.core.checks import CheckMessage, Warning  # noqa: A004 - that is its name
 from django.db import DatabaseError, transaction
+from django.db.models import Model
 
 from rxcrdt.anchors import Anchor
 from rxcrdt.checks.messages import named
 from rxcrdt.checks.settings import readable
-from rxcrdt.layers import Plan, watched_plan
+from rxcrdt.exceptions import ProjectionError
+from rxcrdt.layers import Plan, PlannedLayer, watched_plan
 from rxcrdt.projection import Forest, Projector
 from rxcrdt.reading import Reader, reading
 from rxcrdt.registry import registry
@@ -78,8 +81,13 @@ def _evaluate(current: Plan, using: str) -> None:
         rows = list(layer.queryset.using(using)[:ROWS])
         reader.prepare(layer, rows)
         for row in rows:
-            forest = Forest()
-            registers = projector.own(forest, layer, row)
-            for relation in layer.relations.values():
-                if relation.opaque:
-                    projector.relate(forest, registers, layer, relation, row)
+            with suppress(ProjectionError):  # whatever is wrong with it is told where it is projected for good
+                _evaluate_row(projector, layer, row)
+
+
+def _evaluate_row(projector: Projector, layer: PlannedLayer, row: Model) -> None:
+    forest = Forest()
+    registers = projector.own(forest, layer, row)
+    for relation in layer.relations.values():
+        if relation.opaque:
+            projector.relate(forest, registers, layer, relation, row)

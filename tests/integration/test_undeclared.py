@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.core.checks import CheckMessage, run_checks
 from django.db import connection
 from django.db.models import Prefetch
@@ -170,6 +171,11 @@ def test_rows_of_its_own_model(show: Show, harbour: Harbour) -> None:
         show(with_method(Harbour, lambda row: row.closed), harbour, name="few", queryset=Harbour.objects.only("slug"))
 
 
+def test_content_types_are_no_rows_that_change(show: Show, harbour: Harbour) -> None:
+    with named():
+        show(with_method(Harbour, lambda row: ContentType.objects.filter(app_label="shapes").exists()), harbour)
+
+
 def test_names_of_one_table(show: Show, harbour: Harbour) -> None:
     """A tug is a ship under another name; who declares ships hears of tugs."""
     berth = Berth.objects.get()
@@ -275,6 +281,30 @@ def test_the_check_says_nothing_without_rows_or_tables_or_where_a_field_raises(s
     Harbour.objects.all().delete()
     assert checked("default") == []
     assert Harbour.objects.count() == 0, "the connection is as it was"
+
+
+def test_the_check_sees_lists_out_of_a_property_too(show: Show, harbour: Harbour) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        given = property(lambda row: Berth.objects.filter(harbour__owner__name="owner"))
+        patch.setattr(Harbour, "given", given, raising=False)
+        show(of(Harbour, given=of(Berth, "number")(many=True)), harbour)
+        (message,) = checked("default")
+    assert "Harbour.given reads shapes.Owner" in message.msg
+
+
+def test_the_check_goes_on_where_one_row_raises_and_reads_what_the_queryset_prefetches(
+    show: Show, harbour: Harbour
+) -> None:
+    queryset = Harbour.objects.prefetch_related(Prefetch("berths", to_attr="places"))
+    raising = Harbour.objects.create(slug="raising")
+
+    def read(row: Any) -> str:
+        return f"{len(row.places)} {1 / (row.pk - raising.pk)} {row.owner.name}"
+
+    save(raising, owner=harbour.owner)
+    show(with_method(Harbour, read), harbour, queryset=queryset)
+    (message,) = checked("default")
+    assert "Harbour.it reads shapes.Berth; Harbour.it reads shapes.Owner" in message.msg
 
 
 def test_the_check_writes_nothing(show: Show, harbour: Harbour) -> None:
