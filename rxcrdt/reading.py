@@ -15,7 +15,7 @@ from rxcrdt.keys import pk_of
 from rxcrdt.layers import Plan, PlannedLayer, Relation
 from rxcrdt.prefetches import once, prefixed
 
-__all__ = ["NeedsSnapshot", "Reader", "one_snapshot", "reading"]
+__all__ = ["CHUNK", "NeedsSnapshot", "Reader", "one_snapshot", "reading"]
 
 CHUNK = 500  # keys a query; SQLite allows 999 variables where Django asks it
 

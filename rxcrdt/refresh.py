@@ -13,14 +13,15 @@ from django.db.models import Model
 from rxcrdt.changes import Changes, Linked
 from rxcrdt.keys import Node, node_key
 from rxcrdt.layers import Plan, PlannedLayer, Relation
+from rxcrdt.places import Chain, in_groups
 from rxcrdt.projection import Forest, Projector
-from rxcrdt.reading import Reader
+from rxcrdt.reading import CHUNK, Reader
 from rxcrdt.tables import Tables
 from rxcrdt.ties import depends, label_of, link_of, needs_key_only
 
 __all__ = ["Refresh"]
 
-MANY = 100  # beyond as many changed rows of a layer, whole lists are read rather than neighbours
+MANY = 100  # up to as many changed rows of a layer, their neighbours are read and never whole lists
 
 
 class Refresh:
@@ -207,11 +208,17 @@ class Refresh:
 
     def _read_own(self, layer: PlannedLayer, keys: set[str]) -> None:
         known = {key: row for key in keys if (row := self._listed.get((layer.name, key))) is not None}
-        chains = [] if len(keys) > MANY else list(self._chains(layer, keys))
-        rows = self.reader.rows(layer, (keys - known.keys()).union(*(chain[2] for chain in chains)))
-        place = {node_key(row.pk): number for number, row in enumerate(rows)}
-        changed = [*known.values(), *(row for row in rows if node_key(row.pk) in keys - known.keys())]
-        gone = keys - known.keys() - place.keys()
+        by_place = len(keys) <= MANY or 3 * len(keys) <= self._listed_with(layer, keys)
+        found: dict[str, Model] = {}
+        torn: list[Chain] = []
+        for wanted, group in in_groups(keys - known.keys(), self._chains(layer, keys) if by_place else (), CHUNK):
+            place: dict[str, int] = {}
+            for number, row in enumerate(self.reader.rows(layer, wanted)):
+                key = node_key(row.pk)
+                place[key], found[key] = number, row
+            torn += [chain for chain in group if chain.is_torn(place)]
+        changed = [*known.values(), *(row for key, row in found.items() if key in keys - known.keys())]
+        gone = keys - known.keys() - found.keys()
         if self._renamed(layer, changed):
             self.missing.add(self.root)
         self.missing.update((layer.name, key) for key in gone)
@@ -223,30 +230,39 @@ class Refresh:
         self._fetch_targets(layer, changed)
         for key in gone:
             self._let_go((layer.name, key))
-        for parent, relation, chain, key in chains:
-            there = [place[key] for key in chain if key in place]
-            if key in place and (len(there) < len(chain) or there != sorted(there)):
-                self._list(parent, relation)
-        self._check_parents(layer, changed, by_place=len(keys) <= MANY)
+        for chain in torn:
+            self._list(chain.parent, chain.relation)
+        self._check_parents(layer, changed, by_place=by_place)
 
     def _renamed(self, layer: PlannedLayer, rows: list[Model]) -> bool:
         """Whether the root row has another lookup value by now, and is another document's."""
         roots = (row for row in rows if (layer.name, node_key(row.pk)) == self.root)
         return any(self.plan.anchor.document_name(row) != self.document for row in roots)
 
-    def _chains(self, layer: PlannedLayer, keys: set[str]) -> Iterator[tuple[Node, Relation, list[str], str]]:
-        """For each list that a changed row stands in: the row between its neighbours.
-
-        The others are in order; if each changed row is between its neighbours in the database too, the list is.
-        """
+    def _standing(self, layer: PlannedLayer, keys: set[str]) -> Iterator[tuple[str, str, Relation, str]]:
+        """Each changed row with each list that it stands in and whose order can be checked."""
         for parent_layer, relation in self.plan.holding(layer.name):
-            if not relation.checkable:
-                continue
             table = f"{parent_layer.name}.{relation.name}"
-            for key in keys:
+            for key in keys if relation.checkable else ():
                 for root, parent, _ in self.tables.holders.get((layer.name, key), ()):
                     if root == table and ("list", parent_layer.name, parent, relation.name) not in self._done:
-                        yield (parent_layer.name, parent), relation, self.tables.around(table, parent, key), key
+                        yield table, parent, relation, key
+
+    def _listed_with(self, layer: PlannedLayer, keys: set[str]) -> int:
+        """How many rows all lists together have that a changed row stands in: as many are read if not by place."""
+        lists = {(table, parent) for table, parent, _, _ in self._standing(layer, keys)}
+        return sum(len(self.tables.get(table, parent) or ()) for table, parent in lists)
+
+    def _chains(self, layer: PlannedLayer, keys: set[str]) -> list[Chain]:
+        """For each list that a changed row stands in: the row between its neighbours. List by list and in their order,
+        so that chains that have rows in common are read together."""
+        chains = []
+        for table, parent, relation, key in self._standing(layer, keys):
+            order = (self.tables.get(table, parent) or {})[key]
+            around = self.tables.around(table, parent, key)
+            chain = Chain(parent=(table.rpartition(".")[0], parent), relation=relation, keys=around, key=key)
+            chains.append((table, parent, order if isinstance(order, str) else max(order), chain))
+        return [chain for *_, chain in sorted(chains, key=lambda found: found[:3])]
 
     def _project_own(self, layer: PlannedLayer, row: Model) -> None:
         node = (layer.name, node_key(row.pk))
