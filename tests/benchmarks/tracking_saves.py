@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+from django.conf import settings
 from django.db import connection, transaction
+from django.test import override_settings
 
 from boards.models import Task
-from rxcrdt import conf
+from rxcrdt import conf, workers
 from tests.benchmarks.board_rows import make_board, servers_cpu, tasks_of, without_anchors
 from tests.benchmarks.report import Aim, Table
 from tests.benchmarks.sections import Run
@@ -17,13 +19,13 @@ from tests.benchmarks.tracking_tables import COLUMNS, row
 
 __all__ = ["measure"]
 
+PLAIN, OURS, LATER = "no anchors", "anchors", "anchors, INLINE off"
 Work = Callable[[Task], object]
 
 
 def measure(run: Run) -> Iterator[Table]:
     saves, rounds = run.choose((100, 21), (5, 1))
     tasks = tasks_of(make_board(run.choose(1_000, 20)), saves)
-    conf.store().documents_of(["boards.task:0"])  # connects
     what: dict[str, Work] = {"save()": _save, "save() in atomic()": _save_in_atomic, "create(), delete()": _come_and_go}
     for title, waiting in (("PostgreSQL waits for the disk", True), ("PostgreSQL does not wait for the disk", False)):
         with _committing(waiting):
@@ -35,11 +37,18 @@ def measure(run: Run) -> Iterator[Table]:
 
 
 def _contestants(name: str, work: Work, tasks: list[Task]) -> dict[str, Callable[[], Block]]:
-    def time(plain: bool) -> Block:
-        with without_anchors() if plain else nullcontext():
-            return time_calls(work, tasks, server_cpu=servers_cpu())
+    def time(around: AbstractContextManager[object]) -> Block:
+        with around:
+            conf.store().documents_of(["boards.task:0"])  # connects
+            block = time_calls(work, tasks, server_cpu=servers_cpu())
+            assert workers.wait_for_background(60)
+        return block
 
-    return {f"{name}, no anchors": lambda: time(True), f"{name}, anchors": lambda: time(False)}
+    return {
+        f"{name}, {PLAIN}": lambda: time(without_anchors()),
+        f"{name}, {OURS}": lambda: time(nullcontext()),
+        f"{name}, {LATER}": lambda: time(override_settings(RXCRDT={**settings.RXCRDT, "INLINE": False})),
+    }
 
 
 def _save(task: Task) -> None:
@@ -66,9 +75,9 @@ def _committing(waiting: bool) -> Iterator[None]:
 def _table(title: str, found: dict[str, list[Block]], names: list[str], judged: bool, note: str) -> Table:
     rows, aims = [], []
     for name in names:
-        plain, ours = found[f"{name}, no anchors"], found[f"{name}, anchors"]
-        rows += [row(f"{name}, no anchors", plain, plain), row(f"{name}, anchors", ours, plain)]
+        plain = found[f"{name}, {PLAIN}"]
+        rows += [row(f"{name}, {how}", found[f"{name}, {how}"], plain) for how in (PLAIN, OURS, LATER)]
         if judged:
-            more = ratio(ours, plain, lambda block: block.at(50))
+            more = ratio(found[f"{name}, {OURS}"], plain, lambda block: block.at(50))
             aims.append(Aim(text=f"{name}, p50 with anchors / without", value=more, limit=1.1))
     return Table(title=title, columns=["one call", *COLUMNS], rows=rows, aims=aims, notes=[note])
