@@ -83,7 +83,7 @@ def _change(task: Task) -> None:
 
 
 def _queries(size: int) -> Measuring[int]:
-    """The most that a save takes, its own one included; and whether the document is right after all of that, if it is not too large."""
+    """The most that a save takes, its own one included; and whether the document is right after all of that."""
     taken = []
     for task in Task.objects.filter(column__board=_boards[size])[:20]:
         with CaptureQueriesContext(connection) as context:
