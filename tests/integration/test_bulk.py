@@ -203,7 +203,7 @@ def test_one_query_says_which_rows_of_a_queryset_were_changed(library: Library, 
     with transaction.atomic(), CaptureQueriesContext(connection) as queries:
         rxcrdt.changed(wanted)
         rxcrdt.changed(wanted[1:3])
-    (all_of_them, some) = (query["sql"] for query in queries if query["sql"].startswith("SELECT"))
+    (all_of_them, some) = (query["sql"] for query in queries if "SELECT" in query["sql"])
     for query in (all_of_them, some):
         assert "title" not in query.partition("ORDER BY")[0]
         assert "JOIN" not in query
@@ -275,7 +275,7 @@ def test_a_table_that_django_does_not_manage_may_be_a_view(
     monkeypatch.setattr(Book._meta, "managed", False)
     with CaptureQueriesContext(connection) as queries:
         books().update(title="renamed")
-    assert queries[0]["sql"].startswith("SELECT")
+    assert "SELECT" in queries[0]["sql"], "that is the way of databases that do not say"
     assert titles(follower) == ["renamed"] * 6
 
 
