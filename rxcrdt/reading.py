@@ -86,7 +86,7 @@ class Reader:
         """Reads the rows that ``relation`` leads to from ``rows``, anew."""
         if relation.lookup is not None:
             for row in rows:
-                _forget(row, relation)
+                _forget(row, relation.field.source_attrs[0])
             self._prefetch(rows, relation.lookups)
         elif relation.opaque and rows:
             self._ask(2)  # whatever the property asks
@@ -119,12 +119,9 @@ class Reader:
         return [layer.model.from_db(self.using, [pk.attname], [pk_of(layer.model, key)]) for key in keys]
 
 
-def _forget(row: Model, relation: Relation) -> None:
-    name = relation.field.source_attrs[0]
+def _forget(row: Model, name: str) -> None:
     getattr(row, "_prefetched_objects_cache", {}).pop(name, None)
     row._state.fields_cache.pop(name, None)
-    if relation.hides:
-        row.__dict__.pop(relation.steps[0].whole_attr, None)
 
 
 @contextmanager
