@@ -38,7 +38,7 @@ class Relation:
     of a property or a method. ``checkable``: the child layer's ``queryset`` orders its rows as this relation does,
     so that a row's place can be checked against its neighbours, without reading the list. ``hides``: its queryset may
     leave out rows that no column of theirs ties to the parent, so that their keys are read as well. ``ways``: how an
-    opaque relation may have come to its rows, as steps from the parent.
+    opaque relation may have come to its rows, as steps from the parent. ``leading``: the Prefetches of its first steps.
     """
 
     name: str
@@ -51,12 +51,13 @@ class Relation:
     checkable: bool
     hides: bool
     ways: tuple[tuple[Hop, ...], ...] = ()
+    leading: tuple[str | Prefetch[Any], ...] = ()
 
     @property
     def lookups(self) -> tuple[str | Prefetch[Any], ...]:
         """What to prefetch for it, so that neither its rows nor the keys of hidden ones take a query each."""
         everything = whole(self.steps[0]) if self.hides else None
-        return tuple(lookup for lookup in (self.lookup, everything) if lookup is not None)
+        return tuple(lookup for lookup in (*self.leading, self.lookup, everything) if lookup is not None)
 
     @property
     def pk_column(self) -> str | None:
@@ -303,6 +304,7 @@ class _Planner:
         steps, given = self.prefetches.resolve(layer.model, path, attrs)
         opaque = bool(attrs) and len(steps) < len(attrs)
         inner = self._inner(place, attrs)
+        along = self.prefetches.along(path or (), tuple(attrs)) if inner and len(attrs) > 1 else ()
         relation = Relation(
             name=child.field_name,
             field=child,
@@ -310,10 +312,11 @@ class _Planner:
             many=many,
             steps=() if opaque else steps,
             opaque=opaque,
-            lookup=None if opaque or not attrs else (given or "__".join(attrs)),
+            lookup=None if opaque or not attrs else (along[-1] if along else given or "__".join(attrs)),
             checkable=False,
             hides=len(steps) == 1 and not opaque and self.prefetches.hides(steps[0], inner),
             ways=self._ways(layer.model, serializer.Meta.model, attrs) if opaque else (),
+            leading=tuple(along[:-1]),
         )
         known = relation.child in self.layers
         self._add(_Place(serializer, (*place.names, child.field_name), inner))
@@ -376,7 +379,8 @@ class _Planner:
                     seen.add(inner)
                     if not self.prefetches.gives(inner):
                         lookups.append("__".join(inner))
-                    lookups.extend(prefixed(prefix, lookup) for lookup in relation.lookups[1:])
+                    hidden = relation.lookups[1:] if relation.hides else ()
+                    lookups.extend(prefixed(prefix, lookup) for lookup in hidden)
                 visit(self.layers[relation.child], inner)
 
         visit(root, ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -359,6 +359,23 @@ def test_a_plain_field_may_read_what_a_prefetch_gives_a_nested_one(show: Show, h
         save(harbour, owner=owner)
     with shown.changing():
         save(owner, name="shut")
+
+
+def test_a_prefetch_may_give_the_rows_at_the_end_of_a_longer_path(show: Show, harbour: Harbour) -> None:
+    owner = Owner.objects.create(name="owner")
+    another = Harbour.objects.create(slug="another", owner=owner)
+    save(harbour, owner=owner)
+    berth = Berth.objects.create(harbour=harbour, number=1)
+    serializer = of(
+        Berth, "number", open=of(Harbour, "slug")(many=True, read_only=True, source="harbour.owner.harbours")
+    )
+    longer = Prefetch("harbour__owner__harbours", queryset=Harbour.objects.filter(closed=False).order_by("slug"))
+    shown = show(serializer, berth, queryset=Berth.objects.prefetch_related(longer))
+    for values in ({"closed": True}, {"slug": "zzz"}, {"closed": False}):
+        with shown.changing() if values != {"slug": "zzz"} else nullcontext():
+            save(another, **values)
+        save(berth, number=berth.number + 1)
+        assert shown.state
 
 
 def test_a_step_back_gives_the_row_it_came_from(show: Show, harbour: Harbour) -> None:
