@@ -359,7 +359,7 @@ class _Planner:
             return (*("__".join(attrs) for attrs in dict.fromkeys(paths)), *layer.hidden_lookups)
         listed = {tuple(relation.field.source_attrs) for relation in layer.relations.values()}
         found = [lookup for attrs in paths for lookup in self.prefetches.along(path, attrs)]
-        found += self.prefetches.below(path, without=listed)
+        found += self.prefetches.below(layer.model, path, without=listed)
         found += layer.hidden_lookups
         return tuple(once(found))
 

@@ -117,10 +117,15 @@ class Prefetches:
         given = [attrs[:length] for length in range(1, len(attrs)) if self._at((*path, *attrs[:length]))]
         return [self._relative(path, step) for step in (*given, attrs)]
 
-    def below(self, path: Path, without: Collection[Path]) -> list[Lookup]:
-        """What the queryset prefetches for the rows at ``path`` beyond the relations ``without``, relative to them."""
-        path, _ = self._direct(path)
-        inside = [full[len(path) :] for full in self._given if full[: len(path)] == path and full != path]
+    def below(self, model: type[Model], path: Path, without: Collection[Path]) -> list[Lookup]:
+        """What the queryset prefetches for the rows at ``path`` beyond the relations ``without``, relative to them.
+
+        They are rows of ``model``: a step back from a parent's table leads to rows of its child's, which may have more.
+        """
+        direct, _ = self._direct(path)
+        inside = [full[len(direct) :] for full in self._given if full[: len(direct)] == direct and full != direct]
+        if direct != path:
+            inside = [rest for rest in inside if hop(model, self._attr((*direct, rest[0]))) is not None]
         apart = [rest for rest in inside if not any(known and rest[: len(known)] == known for known in without)]
         return [self._relative(path, rest) for rest in apart]
 

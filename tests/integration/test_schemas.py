@@ -27,6 +27,7 @@ from rxcrdt.snapshots import serialized, snapshot
 from rxcrdt.values import difference
 from rxcrdt.verifying import stored_difference
 from tests.oracle.following import Follower
+from tests.shapes.fleets import Leg, Tanker, Vessel, Zone
 from tests.shapes.models import Address, Berth, Country, Ferry, Flag, Harbour, Mark, Owner, Ship, Tide, Tug
 from tests.testapp.models import Book, Charter, Genre, Library, Shelf
 
@@ -396,6 +397,17 @@ def test_a_step_back_gives_the_row_it_came_from(show: Show, harbour: Harbour) ->
         save(berths[0], length=50)
     with shown.changing():
         save(berths[2], length=0)
+
+
+def test_a_step_back_from_a_parents_table_reads_what_that_has(show: Show) -> None:
+    """The row is a tanker, and is read again as the vessel that it is, too."""
+    tanker = Tanker.objects.create(name="tanker", zone=Zone.objects.create(name="zone"))
+    Leg.objects.create(vessel=tanker, number=1, name="leg")
+    vessel = of(Vessel, "name", zone_name=serializers.ReadOnlyField(source="zone.name"))(read_only=True)
+    legs = of(Leg, "number", vessel=vessel)(many=True, read_only=True)
+    shown = show(of(Tanker, "id", legs=legs), tanker, queryset=Tanker.objects.prefetch_related("vessel_ptr", "owner"))
+    with shown.changing():
+        save(tanker, name="renamed")
 
 
 def test_a_step_back_under_a_name_of_its_own_is_read_anew(show: Show, harbour: Harbour) -> None:
