@@ -52,7 +52,8 @@ types: $(STAMPS)/test demo/page/node_modules/.installed ## mypy and tsc, both st
 .PHONY: test-python
 test-python: $(STAMPS)/test tests/node/node_modules/.installed ## pytest on SQLite, then what talks to a database on PostgreSQL (PYTEST_ARGS=)
 	$(BIN)/pytest $(PYTEST_ARGS)
-	RXCRDT_TEST_DATABASE=postgresql $(BIN)/pytest $(PYTEST_ARGS) $(wildcard tests/integration tests/oracle/test_oracle.py)
+	RXCRDT_TEST_DATABASE=postgresql $(BIN)/pytest $(PYTEST_ARGS) \
+		$(wildcard tests/integration $(addprefix tests/oracle/test_,oracle.py generated.py metamorphic.py))
 
 .PHONY: test-node
 test-node: $(STAMPS)/test $(NODE_TESTS:=/node_modules/.installed) ## Node: the page's tables, and stock Yjs clients against a real server
