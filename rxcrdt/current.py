@@ -11,7 +11,7 @@ from rxcrdt.garbage import let_go, search_put_off
 from rxcrdt.keys import Node, node_key
 from rxcrdt.layers import Plan, plan
 from rxcrdt.projection import Forest, Projector
-from rxcrdt.reading import NeedsSnapshot, Reader, reading
+from rxcrdt.reading import CHUNK, NeedsSnapshot, Reader, reading
 from rxcrdt.refresh import Refresh
 from rxcrdt.tables import Tables
 
@@ -36,8 +36,9 @@ def read_changed(current: Plan, document: str, tables: Tables, root: Node, using
     """What ``changes`` touched. ``tables`` are not changed yet: ``Refresh.merge`` does that.
 
     One query needs no snapshot, for it is one. If a second one turns out to be needed, all is read again, in one.
+    For more rows than a query asks for that is clear from the beginning.
     """
-    in_snapshot = connections[using].in_atomic_block
+    in_snapshot = connections[using].in_atomic_block or len(changes) > CHUNK
     earlier: Refresh | None = None
     while True:
         refresh = Refresh(current, document, tables, root, Reader(current, using, in_snapshot=in_snapshot))

@@ -99,9 +99,9 @@ class Refresh:
     def _mark_opaque(self, label: str, via: str = "") -> None:
         """Lists out of a property: nobody knows whose, so all are read again."""
         for layer in self.plan.layers.values():
-            for relation in layer.relations.values():
+            for relation in (each for each in layer.relations.values() if each.opaque):
                 shown = label_of(self.plan.layers[relation.child].model) == label
-                if relation.opaque and (shown or any(way[-1].via == via for way in relation.ways)):
+                if shown or any(way[-1].via == via for way in relation.ways):
                     for key in self.tables.keys(layer.name):
                         self._list((layer.name, key), relation)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from django.db.models import Model
@@ -13,6 +14,7 @@ from rxcrdt.paths import Link, links_of
 __all__ = ["depends", "label_of", "link_of", "needs_key_only"]
 
 
+@cache
 def label_of(model: type[Model]) -> str:
     return base_model(model)._meta.label_lower
 

@@ -9,7 +9,8 @@ from django.db import connection, transaction
 from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
 
-from rxcrdt import refresh
+from rxcrdt import current, refresh
+from rxcrdt.changes import Changes
 from rxcrdt.snapshots import compare, snapshot
 from tests.testapp.models import Book, Library, Shelf
 
@@ -101,3 +102,21 @@ def _books_read(books: list[Book]) -> set[int]:
     finally:
         post_init.disconnect(note, sender=Book)
     return read
+
+
+@pytest.mark.parametrize(("size", "times"), [(10, 1), (500, 2)])
+def test_many_changes_are_looked_up_in_the_document_once(
+    size: int, times: int, shelves: list[Shelf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For few of them one query may do, so that a snapshot is not begun before it is known to be needed."""
+    monkeypatch.setattr(current, "CHUNK", size)
+    marked, mark = [], refresh.Refresh.mark
+
+    def noting(self: refresh.Refresh, changes: Changes) -> None:
+        marked.append(changes)
+        mark(self, changes)
+
+    monkeypatch.setattr(refresh.Refresh, "mark", noting)
+    _books_read(list(Book.objects.filter(shelf=shelves[0])[:15]))
+    assert len(marked) == times
+    assert compare("library", shelves[0].library_id) is None
