@@ -20,6 +20,7 @@ from rxcrdt.context import projection_context
 from rxcrdt.dependencies import Dependency, flat_dependencies
 from rxcrdt.exceptions import ConfigurationError
 from rxcrdt.keys import base_model
+from rxcrdt.ordering import ordered_along
 from rxcrdt.paths import Hop, walk
 from rxcrdt.prefetches import Prefetches, is_ordered, is_sliced, once, prefixed, rows_of, whole
 from rxcrdt.sharing import signature
@@ -324,10 +325,19 @@ class _Planner:
         if not known:
             self.layers[relation.child].queryset = rows
             self.read_as[relation.child] = many, given
+        if many:
+            self._depend(self.layers[relation.child], ordered_along(rows))
         alike = not known or (given is None and self.read_as.get(relation.child) == (many, None))
         alike = alike and not is_sliced(given)
         checkable = many and not opaque and len(steps) == 1 and alike and is_ordered(rows)
         layer.relations[relation.name] = replace(relation, checkable=checkable)
+
+    @staticmethod
+    def _depend(layer: PlannedLayer, paths: list[tuple[Hop, ...]]) -> None:
+        """Its rows stand where they do because of rows at the ends of ``paths``."""
+        found = [Dependency(steps=steps) for steps in paths]
+        layer.dependencies = tuple(dict.fromkeys((*layer.dependencies, *found)))
+        layer.lookups = tuple(once((*layer.lookups, *(d.lookup for d in found if d.lookup))))
 
     def _ways(self, model: type[Model], child: type[Model], attrs: list[str]) -> tuple[tuple[Hop, ...], ...]:
         steps = walk(model, attrs)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import Count, Model, Prefetch
+from django.db.models import Count, F, Model, Prefetch
 from django.http import HttpResponse
 from django.test import override_settings
 from django.urls import path
@@ -27,7 +27,7 @@ from rxcrdt.snapshots import serialized, snapshot
 from rxcrdt.values import difference
 from rxcrdt.verifying import stored_difference
 from tests.oracle.following import Follower
-from tests.shapes.fleets import Leg, Tanker, Vessel, Zone
+from tests.shapes.fleets import Fleet, Leg, Tanker, Vessel, Zone
 from tests.shapes.models import Address, Berth, Country, Ferry, Flag, Harbour, Mark, Owner, Ship, Tide, Tug
 from tests.testapp.models import Book, Charter, Genre, Library, Shelf
 
@@ -397,6 +397,36 @@ def test_a_step_back_gives_the_row_it_came_from(show: Show, harbour: Harbour) ->
         save(berths[0], length=50)
     with shown.changing():
         save(berths[2], length=0)
+
+
+ORDERINGS = ["owner__name", "-owner__address__street", F("owner__name").desc(nulls_last=True)]
+
+
+@pytest.mark.parametrize("by", ORDERINGS, ids=str)
+def test_a_list_may_be_ordered_by_what_other_rows_say(show: Show, by: Any) -> None:
+    """Nothing of the list's own rows is saved."""
+    addresses = [Address.objects.create(street=street) for street in "abc"]
+    owners = [Owner.objects.create(name=address.street, address=address) for address in addresses]
+    root = Harbour.objects.create(slug="root")
+    root.twins.set([Harbour.objects.create(slug=owner.name, owner=owner) for owner in owners])
+    twins = Prefetch("twins", queryset=Harbour.objects.order_by(by, "pk"))
+    serializer = of(Harbour, "id", twins=of(Harbour, "slug", layer="Twin")(many=True, read_only=True))
+    shown = show(serializer, root, queryset=Harbour.objects.prefetch_related(twins))
+    with shown.changing():
+        save(owners[0], name="z")
+        save(addresses[0], street="z")
+
+
+def test_what_is_ordered_by_a_foreign_key_is_ordered_as_that_model_is(show: Show) -> None:
+    zone = Zone.objects.create(name="zone")
+    fleets = [Fleet.objects.create(name=name, zone=zone) for name in "ab"]
+    for fleet in fleets:
+        Vessel.objects.create(name=fleet.name, fleet=fleet, zone=zone)
+    by_fleet = Prefetch("vessels", queryset=Vessel.objects.order_by("fleet", "pk"))
+    serializer = of(Zone, "id", vessels=of(Vessel, "name")(many=True, read_only=True))
+    shown = show(serializer, zone, queryset=Zone.objects.prefetch_related(by_fleet))
+    with shown.changing():
+        save(fleets[0], name="c")
 
 
 def test_a_step_back_from_a_parents_table_reads_what_that_has(show: Show) -> None:
