@@ -326,7 +326,7 @@ class _Planner:
             self.layers[relation.child].queryset = rows
             self.read_as[relation.child] = many, given
         if many:
-            self._depend(self.layers[relation.child], ordered_along(rows))
+            self._depend(self.layers[relation.child], ordered_along(rows, steps[-1] if steps else None))
         alike = not known or (given is None and self.read_as.get(relation.child) == (many, None))
         alike = alike and not is_sliced(given)
         checkable = many and not opaque and len(steps) == 1 and alike and is_ordered(rows)

@@ -11,11 +11,13 @@ from rxcrdt.paths import Hop, walk
 __all__ = ["ordered_along"]
 
 
-def ordered_along(rows: QuerySet[Any]) -> list[tuple[Hop, ...]]:
-    """The relation paths whose last rows decide about the order of ``rows``."""
+def ordered_along(rows: QuerySet[Any], came: Hop | None) -> list[tuple[Hop, ...]]:
+    """The relation paths whose last rows decide about the order of ``rows``, which the step ``came`` leads to: but not
+    the row that they all came from, which is the same for all of a list."""
     names = rows.query.order_by or (rows.model._meta.ordering if rows.query.default_ordering else ())
     paths = (walk(rows.model, [attr for attr in _name(name).lstrip("-+").split("__") if attr]) for name in names)
-    return list(dict.fromkeys(steps for steps in paths if steps and not any(step.many for step in steps)))
+    single = [steps for steps in paths if steps and not any(step.many for step in steps)]
+    return list(dict.fromkeys(steps for steps in single if came is None or not came.is_undone_by(steps[0])))
 
 
 def _name(ordering: Any) -> str:

@@ -417,6 +417,14 @@ def test_a_list_may_be_ordered_by_what_other_rows_say(show: Show, by: Any) -> No
         save(addresses[0], street="z")
 
 
+def test_the_row_that_a_list_hangs_on_does_not_order_it(show: Show, harbour: Harbour) -> None:
+    """Or a save of it would read all rows of the list again."""
+    berths = Prefetch("berths", queryset=Berth.objects.order_by("harbour", "harbour__slug", "number"))
+    serializer = of(Harbour, "slug", berths=of(Berth, "number")(many=True, read_only=True))
+    shown = show(serializer, harbour, queryset=Harbour.objects.prefetch_related(berths))
+    assert shown.follower.document.plan.layers["Berth"].dependencies == ()
+
+
 def test_what_is_ordered_by_a_foreign_key_is_ordered_as_that_model_is(show: Show) -> None:
     zone = Zone.objects.create(name="zone")
     fleets = [Fleet.objects.create(name=name, zone=zone) for name in "ab"]
