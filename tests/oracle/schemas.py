@@ -1,7 +1,8 @@
 """Serializer trees at random: plain values first (a failing one can be printed and made smaller), then anchors of them.
 
 Left out is what the docs name as not seen: annotations that count other rows, overridden output that reads other rows
-(docs/fields.md), and lists without an ordering, which the database gives as it pleases.
+(docs/fields.md), conditions on other rows' columns ("What conditions ask of other rows", there), and lists without an
+ordering, which the database gives as it pleases. Documents are not named after composite keys.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, pairwise
 from typing import Any
 
 from django.db.models import Model, Prefetch
@@ -60,6 +61,7 @@ EMPTY = {  # a foreign key that may be null, and be set to null
     "Zone": "parent", "Fleet": "flagship", "Vessel": "fleet", "Skiff": "fleet", "Tanker": "fleet", "Sailor": "vessel",
     "Tagging": "by",
 }  # fmt: skip
+FAR = {"Vessel": ("fleet", "captain"), "Sailor": ("mentor",), "Fleet": ("flagship",), "Tagging": ("by",)}  # orders, too
 OPAQUE = {"Zone": ("waiting", "Vessel"), "Fleet": ("heavy", "Vessel")}
 TREES = {"Zone": "parts", "Sailor": "pupils", "Fleet": "rivals", "Vessel": "sister"}
 
@@ -111,6 +113,11 @@ def _hop(model: str, attr: str) -> Hop:
     found = hop(MODELS[model], attr)
     assert found is not None, f"{model}.{attr} is no relation"
     return found
+
+
+def _hops(model: str, attrs: tuple[str, ...]) -> Iterator[Hop]:
+    for number, attr in enumerate(attrs):
+        yield _hop(_target(model, attrs[:number]), attr)
 
 
 @dataclass
@@ -218,7 +225,8 @@ class _Drawing:
         options: dict[str, Any] = {}
         step = _hop(_target(model, attrs[:-1]), attrs[-1])
         if step.many and self.choices.random() < 0.6:
-            options["order"] = (self.choices.choice([rank, f"-{rank}", LABEL.get(target, "name")]), "pk")
+            far = [f"{name}__{LABEL.get(_target(target, (name,)), 'name')}" for name in FAR.get(target, ())]
+            options["order"] = (self.choices.choice([rank, f"-{rank}", LABEL.get(target, "name"), *far]), "pk")
         if self.choices.random() < 0.4:
             values = ["rank 1", "rank 2"]
             options["filter"] = (rank, self.choices.choice(values if target not in EMPTY else [*values, "none"]))
@@ -308,16 +316,22 @@ def _once(lookups: tuple[Prefetch[Any], ...]) -> list[Prefetch[Any]]:
     return [found[path] for path in sorted(found, key=lambda path: path.count("__"))]
 
 
-def _prefetches(spec: LayerSpec, path: tuple[str, ...]) -> Iterator[Prefetch[Any]]:
+def _prefetches(
+    spec: LayerSpec, path: tuple[str, ...], hops: tuple[Hop, ...] = (), *, detour: bool = False
+) -> Iterator[Prefetch[Any]]:
+    """Not after a step back (``detour``): what Django prefetches there it puts into the row that it came from, and so
+    into other fields of it, if there is anything on the way, and does not otherwise."""
     for each in spec.fields:
         options = dict(each.prefetch)
         below = (*path, *each.attrs)
-        if each.kind == "nested" and options:
+        steps = (*hops[-1:], *_hops(spec.model, each.attrs)) if each.kind == "nested" else hops
+        back = detour or any(one.is_undone_by(other) for one, other in pairwise(steps))
+        if each.kind == "nested" and options and not (back and "to_attr" not in options):
             yield Prefetch("__".join(below), queryset=_rows(spec.model, each), to_attr=options.get("to_attr"))
             if "to_attr" in options:
                 below = (*path, options["to_attr"])
         if each.kind in {"nested", "star"} and each.child is not None:
-            yield from _prefetches(each.child, below)
+            yield from _prefetches(each.child, below, steps, detour=back)
 
 
 def _rows(model: str, spec: FieldSpec) -> Any:
