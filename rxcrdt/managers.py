@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.db import models
+from django.db import models, transaction
 
 __all__ = ["AnchoredManager", "AnchoredQuerySet"]
 
@@ -17,7 +17,8 @@ ModelT = TypeVar("ModelT", bound=models.Model)
 
 class AnchoredQuerySet(models.QuerySet[ModelT]):
     """``update``, ``bulk_create`` and ``bulk_update`` tell open documents what they wrote, as a save does: when its
-    transaction commits. For models that no anchor shows they are Django's own.
+    transaction commits. ``delete`` reads no rows where nothing goes with them and nobody else listens. For models that
+    no anchor shows they are Django's own.
 
     The asynchronous methods call these, and ``bulk_update`` calls ``update``.
     """
@@ -50,6 +51,20 @@ class AnchoredQuerySet(models.QuerySet[ModelT]):
         return created
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        from rxcrdt import fast_deletes
+
+        rows = fast_deletes.at_once(self)
+        if rows is None:
+            return super().delete()
+        with transaction.atomic(using=rows.db, savepoint=False):
+            count = rows._raw_delete(rows.db)
+        self._result_cache = None
+        return count, {self.model._meta.label: count} if count else {}
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
 
     def _raw_delete(self, using: str | None) -> int:
         """What ``delete()`` calls where nobody listens to the model's deletes, and what some projects call instead."""

@@ -21,9 +21,11 @@ from rxcrdt.unset import rows_to_unset
 from rxcrdt.waiting import collect
 from rxcrdt.watched import Watched, watch
 
-__all__ = ["changes_of_rows", "is_watched", "joins", "link_columns", "note", "quietly", "report", "wire"]
+__all__ = ["NAME", "changes_of_rows", "is_watched", "joins", "link_columns", "note", "quietly", "report", "wire"]
 
 logger = logging.getLogger("rxcrdt.tracking")
+
+NAME = "rxcrdt."  # what the names of all our listeners begin with
 
 _watched = Watched()
 
@@ -51,7 +53,7 @@ def _connect(watched: Watched, *, connect: bool) -> None:
 
 
 def _listen(signal: ModelSignal, receiver: Callable[..., None], sender: type[Model], *, connect: bool) -> None:
-    name = f"rxcrdt.{receiver.__name__}"
+    name = f"{NAME}{receiver.__name__}"
     if connect:
         signal.connect(receiver, sender=sender, dispatch_uid=name)
     else:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import FieldDoesNotExist
 from django.db import NotSupportedError, connection, models, transaction
+from django.db.models import signals
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
@@ -116,6 +117,7 @@ async def test_the_asynchronous_forms(library: Library) -> None:
     await books().filter(title="more").aupdate(title="renamed")
     assert titles(follower)[3] == "renamed"
     await sync_to_async(follower.close)()
+    await sync_to_async(connection.close)()
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -136,6 +138,75 @@ def test_raw_delete(library: Library, follower: Follower) -> None:
     doomed = books().filter(title__startswith="top")
     doomed._raw_delete(doomed.db)
     assert titles(follower) == ["bottom 0", "bottom 1", "bottom 2"]
+
+
+def leaves() -> AnchoredQuerySet[Chapter]:
+    """Nothing goes with them."""
+    return AnchoredQuerySet(Chapter)
+
+
+@pytest.fixture
+def written(library: Library) -> None:
+    book = Book.objects.get(title="top 0")
+    Chapter.objects.bulk_create(Chapter(book=book, heading=str(number), number=number) for number in range(20))
+
+
+@pytest.mark.usefixtures("written")
+def test_a_delete_with_which_nothing_goes_is_one_statement(library: Library, follower: Follower) -> None:
+    doomed = leaves().filter(number__gte=2).order_by("heading").select_related("book")
+    assert len(doomed) == 18
+    with CaptureQueriesContext(connection) as asked:
+        assert doomed.delete() == (18, {"testapp.Chapter": 18})
+    writes = [query["sql"] for query in asked if "testapp_chapter" in query["sql"]]
+    assert writes[0].startswith("DELETE")
+    assert chapters(follower)[0] == ["0", "1"]
+    assert len(doomed) == 0
+    assert doomed.delete() == (0, {})
+
+
+@pytest.mark.usefixtures("written")
+def test_the_deletes_of_rows_are_seen_all_the_same(library: Library, follower: Follower) -> None:
+    Chapter.objects.get(number=3).delete()
+    assert len(chapters(follower)[0]) == 19
+    Book.objects.filter(title="top 0").delete()
+    assert "top 0" not in titles(follower)
+
+
+@pytest.mark.parametrize("sender", [None, Chapter])
+@pytest.mark.usefixtures("written")
+def test_where_others_listen_to_deletes_they_are_told_of_each(
+    library: Library, follower: Follower, sender: type[Chapter] | None
+) -> None:
+    told: list[Any] = []
+
+    def listen(instance: Any, **_: Any) -> None:
+        told.append(instance)
+
+    signals.post_delete.connect(listen, sender=sender)
+    try:
+        assert leaves().filter(number__gte=15).delete() == (5, {"testapp.Chapter": 5})
+    finally:
+        signals.post_delete.disconnect(listen, sender=sender)
+    assert len(told) == 5
+    assert len(chapters(follower)[0]) == 15
+
+
+def test_what_goes_with_rows_goes(library: Library, follower: Follower) -> None:
+    Chapter.objects.create(book=Book.objects.get(title="top 0"), heading="one", number=1)
+    assert books().filter(title__startswith="top").delete() == (4, {"testapp.Chapter": 1, "testapp.Book": 3})
+    assert len(titles(follower)) == 3
+
+
+@pytest.mark.usefixtures("written")
+def test_a_delete_that_django_refuses_is_refused(library: Library, follower: Follower) -> None:
+    few: Any = leaves().filter(number__lt=5)
+    for refused in (few[:2], few.values("heading"), few.values_list("heading"), few.distinct("heading")):
+        with pytest.raises(TypeError):
+            refused.delete()
+    with pytest.raises(NotSupportedError):
+        few.union(few).delete()
+    assert not hasattr(AnchoredManager(), "delete"), "all rows are not deleted by mistake"
+    assert len(chapters(follower)[0]) == 20
 
 
 def test_what_is_rolled_back_is_not_told(library: Library, follower: Follower) -> None:
