@@ -16,7 +16,7 @@ from rxcrdt import conf, documents
 from rxcrdt.denormalize import denormalize
 from rxcrdt.exceptions import DocumentGone, RxcrdtError
 from rxcrdt.keys import Node
-from rxcrdt.layers import plan
+from rxcrdt.layers import Plan, plan
 from rxcrdt.logs import not_ours
 from rxcrdt.names import LogName
 from rxcrdt.panics import LEAVING
@@ -24,7 +24,8 @@ from rxcrdt.registry import registry
 from rxcrdt.replica import Replica
 from rxcrdt.snapshots import serialized
 from rxcrdt.tables import Content
-from rxcrdt.values import difference
+from rxcrdt.unordered import settled
+from rxcrdt.values import Json, difference
 from ydoc_store import StoreError, StoreUnavailable
 
 __all__ = ["Finding", "Outcome", "sentence", "stored_difference", "verify"]
@@ -98,7 +99,8 @@ def _lasting_difference(log: LogName) -> str | None:
 
 
 def stored_difference(log: LogName) -> str | None:
-    """The first place where the stored document differs from its serializer, or None.
+    """The first place where the stored document differs from its serializer, or None; the order of lists that nothing
+    orders does not count.
 
     A document whose row is gone has to be empty; rows that nothing refers to must not be in one.
     """
@@ -120,9 +122,14 @@ def stored_difference(log: LogName) -> str | None:
         state = denormalize(content, meta)
         if state is None:
             return "its row is there, but the document is empty"
-        return difference(state, expected) or _left_over(content, meta)
+        return _difference(plan(anchor), state, expected) or _left_over(content, meta)
     except KeyError as error:
         return f"something refers to {error}, which is not there"
+
+
+def _difference(current: Plan, state: Json, expected: Json) -> str | None:
+    found = difference(state, expected)
+    return found and difference(settled(current, state), settled(current, expected)) and found
 
 
 def _left_over(content: Content, meta: Mapping[str, Any]) -> str | None:

@@ -26,7 +26,7 @@ from rxcrdt.tables import Patch
 from tests.commands import begin_log, head_of, key_of, log_of, make_library, refused, rename_unseen, run
 from tests.oracle.following import Follower
 from tests.redis_urls import own_store
-from tests.testapp.models import Book, Library, Shelf
+from tests.testapp.models import Book, Library, Person, Shelf
 from tests.testapp.serializers import BookSerializer
 from ydoc_store import DocStore, open_store
 
@@ -124,6 +124,19 @@ def test_verify_prints_the_first_difference_of_each_document_and_fails(library: 
     ]
     assert "--fix" in str(error)
     assert snapshot("library", library.pk)["title"] == "North", "without --fix nothing is written"
+
+
+@pytest.mark.parametrize(("table", "is_ordered"), [("Library.patrons", False), ("Shelf.books", True)])
+def test_verify_does_not_count_the_order_of_lists_that_nothing_orders(
+    library: Library, table: str, is_ordered: bool
+) -> None:
+    library.patrons.add(*(Person.objects.create(name=name) for name in ("Ada", "Bob")))
+    tables = json.loads(run("inspect", "--tables", f"library/{library.pk}")[0])["roots"]
+    ((key, before),) = tables[table].items()
+    (one, its), (other, others) = before.items()
+    _write_unseen(library, Patch(root=table, key=key, before=before, after={one: others, other: its}))
+    assert json.loads(run("inspect", "--tables", f"library/{library.pk}")[0])["roots"][table][key] != before
+    assert (run("verify")[1] is not None) == is_ordered
 
 
 def test_verify_mends_with_fix_and_tells_everybody(library: Library) -> None:
