@@ -212,9 +212,9 @@ class Deploy:
         await self.eventually(lambda: not any(client.peer.synced for client in place.clients), "they have noticed")
 
     def _gone(self) -> set[tuple[str, str]]:
-        """Rows that are not in the document any more."""
+        """Rows that will never be in the document again."""
         newest = {row: max(saves, key=lambda save: save.version) for row, saves in by_row(self.saves()).items()}
-        return {row for row, save in newest.items() if not save.shown}
+        return {row for row, save in newest.items() if save.deleted}
 
     def heads(self) -> dict[str, Position | None]:
         """The document's logs, by schema."""

@@ -25,13 +25,15 @@ BOOKS: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Save:
-    """``at`` is when it was committed, in Unix seconds; ``shown`` whether the document shows the row since then."""
+    """``at`` is when it was committed, in Unix seconds; ``shown`` whether the document shows the row since then;
+    ``deleted`` that it never will again."""
 
     at: float
     layer: str
     key: str
     version: int
     shown: bool
+    deleted: bool
 
 
 def populate(seed: int) -> Library:
@@ -113,7 +115,7 @@ class Saver:
             if book is None:
                 return None
             book.pages += 1
-            done = _done(book, shown=False)
+            done = _done(book, shown=False, deleted=True)
             book.delete()
             return done
 
@@ -151,11 +153,12 @@ class _Done(NamedTuple):
     key: str
     version: int
     shown: bool
+    deleted: bool
 
 
-def _done(row: models.Model, *, shown: bool) -> _Done:
+def _done(row: models.Model, *, shown: bool, deleted: bool = False) -> _Done:
     layer = type(row).__name__
-    return _Done(layer, str(row.pk), int(getattr(row, VERSIONED[layer])), shown)
+    return _Done(layer, str(row.pk), int(getattr(row, VERSIONED[layer])), shown, deleted)
 
 
 def _committed(work: Callable[[], _Done | None]) -> Save | None:
