@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from tests.databases import database_url
 from tests.servers import ROOT, running_redis, running_redis_cluster
@@ -39,6 +39,18 @@ def child_environment(transactional_db: None) -> dict[str, str]:
         "RXCRDT_TEST_DATABASE": database_url(connection.settings_dict),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "demo")]),
     }
+
+
+@pytest.fixture
+def second(transactional_db: None) -> Iterator[str]:
+    """Another way to the test's own database."""
+    alias = "second"
+    connections.settings[alias] = {**connections.settings["default"], "NAME": connection.settings_dict["NAME"]}
+    connections[alias].connect()  # a test's connections are opened for the databases that are there when it begins
+    yield alias
+    connections[alias].close()
+    del connections[alias]
+    del connections.settings[alias]
 
 
 @pytest.fixture(autouse=True)

@@ -167,18 +167,6 @@ def test_a_thread_that_is_told_to_end_ends(store: Asked, library: Library, follo
 # Which database
 
 
-@pytest.fixture
-def second() -> Iterator[str]:
-    """Another way to the test's own database."""
-    alias = "second"
-    connections.settings[alias] = {**connections.settings["default"], "NAME": connection.settings_dict["NAME"]}
-    connections[alias].connect()  # a test's connections are opened for the databases that are there when it begins
-    yield alias
-    connections[alias].close()
-    del connections[alias]
-    del connections.settings[alias]
-
-
 class ReadsElsewhere:
     """As projects with a replica have it: what is read comes from there, late."""
 

@@ -16,7 +16,7 @@ from itertools import count
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection, connections
+from django.db import connection
 
 from tests.oracle.trying import Case, attempt, draw_case, shrunk, tell
 
@@ -64,18 +64,6 @@ def _fail_of(problems: Iterator[str | None]) -> None:
 @pytest.mark.parametrize("start", range(FIRST, FIRST + SCHEMAS, GROUP))
 def test_every_generated_schema_is_shown_as_its_serializer_gives_it(start: int) -> None:
     _fail_of(_problem(number) for number in range(start, min(start + GROUP, FIRST + SCHEMAS)))
-
-
-@pytest.fixture
-def second() -> Iterator[str]:
-    """Another way to the test's own database."""
-    alias = "second"
-    connections.settings[alias] = {**connections.settings["default"], "NAME": connection.settings_dict["NAME"]}
-    connections[alias].connect()  # a test's connections are opened for the databases that are there when it begins
-    yield alias
-    connections[alias].close()
-    del connections[alias]
-    del connections.settings[alias]
 
 
 def test_so_it_is_when_another_alias_is_written(second: str) -> None:
